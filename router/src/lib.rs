@@ -1,1 +1,4 @@
-//! The router.
+//! The router: from a webhook to a terminal and back.
+pub mod code;
+pub mod journal;
+pub mod server;

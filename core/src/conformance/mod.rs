@@ -1,1 +1,5 @@
 //! The suite that every driver passes.
+
+pub mod bench;
+
+pub use bench::{Behaviour, Bench};
