@@ -133,6 +133,8 @@ pub struct Receipt {
 }
 
 /// What `resolve` found out about a payment in doubt.
+// There is one of them per payment in doubt: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolution {
     /// The terminal said what became of it.
