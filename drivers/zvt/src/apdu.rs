@@ -1,0 +1,319 @@
+//! How a message of the protocol (an APDU) is cut out of a stream of bytes, and put into one.
+
+use std::fmt;
+
+/// CLASS and INSTR of a command, or CCRC and APRC of an answer.
+pub type ControlField = [u8; 2];
+
+/// The largest data block that the three-byte length field can express.
+pub const MAXIMUM_DATA: usize = u16::MAX as usize;
+
+/// The control fields, named as in the standard.
+pub mod control {
+    use super::ControlField;
+
+    /// Set clock of the ECR (04 01), PT to ECR.
+    pub const SET_CLOCK: ControlField = [0x04, 0x01];
+    /// Status information (04 0F), PT to ECR: the result of a transaction.
+    pub const STATUS_INFORMATION: ControlField = [0x04, 0x0F];
+    /// Intermediate status (04 FF), PT to ECR.
+    pub const INTERMEDIATE_STATUS: ControlField = [0x04, 0xFF];
+    /// Status enquiry (05 01).
+    pub const STATUS_ENQUIRY: ControlField = [0x05, 0x01];
+    /// Registration (06 00).
+    pub const REGISTRATION: ControlField = [0x06, 0x00];
+    /// Authorization (06 01): a payment.
+    pub const AUTHORIZATION: ControlField = [0x06, 0x01];
+    /// Log-off (06 02).
+    pub const LOG_OFF: ControlField = [0x06, 0x02];
+    /// Completion (06 0F), PT to ECR.
+    pub const COMPLETION: ControlField = [0x06, 0x0F];
+    /// Abort (06 1E), PT to ECR: a command ended without success.
+    pub const ABORT: ControlField = [0x06, 0x1E];
+    /// Repeat receipt (06 20).
+    pub const REPEAT_RECEIPT: ControlField = [0x06, 0x20];
+    /// Reversal (06 30).
+    pub const REVERSAL: ControlField = [0x06, 0x30];
+    /// Refund (06 31).
+    pub const REFUND: ControlField = [0x06, 0x31];
+    /// End of day (06 50).
+    pub const END_OF_DAY: ControlField = [0x06, 0x50];
+    /// Diagnosis (06 70).
+    pub const DIAGNOSIS: ControlField = [0x06, 0x70];
+    /// Initialisation (06 93).
+    pub const INITIALISATION: ControlField = [0x06, 0x93];
+    /// Abort by the ECR (06 B0).
+    pub const ABORT_BY_ECR: ControlField = [0x06, 0xB0];
+    /// Print one line (06 D1), PT to ECR.
+    pub const PRINT_LINE: ControlField = [0x06, 0xD1];
+    /// Print a text block (06 D3), PT to ECR.
+    pub const PRINT_BLOCK: ControlField = [0x06, 0xD3];
+    /// Display text (06 E0).
+    pub const DISPLAY_TEXT: ControlField = [0x06, 0xE0];
+    /// Positive answer (80 00).
+    pub const POSITIVE: ControlField = [0x80, 0x00];
+    /// The class of a negative answer (84 xx); 84 00 counts as positive.
+    pub const NEGATIVE_CLASS: u8 = 0x84;
+}
+
+/// One message: a control field and its data block.
+///
+/// `Debug` shows the control field and the length only, because the data may hold card data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Apdu {
+    /// CLASS of a command, CCRC of an answer.
+    pub class: u8,
+    /// INSTR of a command, APRC of an answer.
+    pub instruction: u8,
+    /// The data block, without its length field.
+    pub data: Vec<u8>,
+}
+
+/// Why bytes are not an APDU, or an APDU cannot become bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApduError {
+    /// The data block is longer than allowed.
+    TooLong {
+        /// The length of the data block in bytes.
+        length: usize,
+        /// The greatest length allowed in bytes.
+        maximum: usize,
+    },
+    /// The bytes end before the data block does.
+    Truncated,
+    /// Bytes follow after the data block.
+    Trailing,
+}
+
+impl Apdu {
+    /// Puts a control field and a data block together.
+    pub fn new(control: ControlField, data: Vec<u8>) -> Self {
+        let [class, instruction] = control;
+        Self { class, instruction, data }
+    }
+
+    /// The control field, to be matched against the constants of [`control`].
+    pub fn control(&self) -> ControlField {
+        [self.class, self.instruction]
+    }
+
+    /// Whether this is an answer (80 xx, 84 xx) and not a command.
+    pub fn is_answer(&self) -> bool {
+        matches!(self.class, 0x80 | control::NEGATIVE_CLASS)
+    }
+
+    /// The bytes on TCP, and inside a serial frame.
+    ///
+    /// ```
+    /// use tillswitch_zvt::apdu::{Apdu, control};
+    ///
+    /// let pay = Apdu::new(control::AUTHORIZATION, vec![0x04, 0, 0, 0, 0, 0x12, 0x50]);
+    /// assert_eq!(pay.encode()?, [0x06, 0x01, 0x07, 0x04, 0, 0, 0, 0, 0x12, 0x50]);
+    /// # Ok::<(), tillswitch_zvt::apdu::ApduError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `TooLong` when the data block exceeds 65535 bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, ApduError> {
+        let length = self.data.len();
+        let long = u16::try_from(length).map_err(|_| ApduError::TooLong { length, maximum: MAXIMUM_DATA })?;
+        let mut bytes = vec![self.class, self.instruction];
+        match u8::try_from(length) {
+            Ok(short) if short < 0xFF => bytes.push(short),
+            // The APDU length is little endian, unlike the lengths inside a TLV container.
+            _ => bytes.extend([0xFF, long.to_le_bytes()[0], long.to_le_bytes()[1]]),
+        }
+        bytes.extend_from_slice(&self.data);
+        Ok(bytes)
+    }
+
+    /// Reads bytes that must be exactly one APDU, as a serial frame delivers them.
+    ///
+    /// # Errors
+    /// `Truncated` or `Trailing` when the length field and the bytes disagree.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ApduError> {
+        let (start, length) = header(bytes).ok_or(ApduError::Truncated)?;
+        match bytes.len().cmp(&(start + length)) {
+            std::cmp::Ordering::Less => Err(ApduError::Truncated),
+            std::cmp::Ordering::Greater => Err(ApduError::Trailing),
+            std::cmp::Ordering::Equal => Ok(Self::new([bytes[0], bytes[1]], bytes[start..].to_vec())),
+        }
+    }
+}
+
+impl fmt::Debug for Apdu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Apdu({:02X} {:02X}, {} bytes)", self.class, self.instruction, self.data.len())
+    }
+}
+
+impl fmt::Display for ApduError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { length, maximum } => {
+                write!(f, "the message has {length} bytes of data, at most {maximum} are allowed")
+            }
+            Self::Truncated => f.write_str("the message ends before its length says so"),
+            Self::Trailing => f.write_str("the message is longer than its length says"),
+        }
+    }
+}
+
+impl std::error::Error for ApduError {}
+
+/// Cuts APDUs out of a stream, however the network has split or joined them.
+///
+/// Holds no socket: `push` what was read, then call `next_apdu` until it returns `None`.
+///
+/// ```
+/// use tillswitch_zvt::apdu::{ApduDecoder, control};
+///
+/// let mut decoder = ApduDecoder::new(1024);
+/// decoder.push(&[0x80, 0x00]);
+/// assert_eq!(decoder.next_apdu()?, None);
+/// decoder.push(&[0x00, 0x06, 0x0F]);
+/// assert_eq!(decoder.next_apdu()?.map(|apdu| apdu.control()), Some(control::POSITIVE));
+/// assert_eq!(decoder.pending(), 2);
+/// # Ok::<(), tillswitch_zvt::apdu::ApduError>(())
+/// ```
+pub struct ApduDecoder {
+    buffer: Vec<u8>,
+    maximum: usize,
+}
+
+impl ApduDecoder {
+    /// A decoder that accepts data blocks of at most `maximum` bytes.
+    pub fn new(maximum: usize) -> Self {
+        Self { buffer: Vec::new(), maximum }
+    }
+
+    /// Appends what was read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next complete APDU, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// `TooLong` as soon as a length field says so, before the data has arrived. The stream cannot be trusted
+    /// any more: the error repeats until `clear`, and the connection should be dropped.
+    pub fn next_apdu(&mut self) -> Result<Option<Apdu>, ApduError> {
+        let Some((start, length)) = header(&self.buffer) else {
+            return Ok(None);
+        };
+        if length > self.maximum {
+            return Err(ApduError::TooLong { length, maximum: self.maximum });
+        }
+        if self.buffer.len() < start + length {
+            return Ok(None);
+        }
+        let control = [self.buffer[0], self.buffer[1]];
+        let data = self.buffer[start..start + length].to_vec();
+        self.buffer.drain(..start + length);
+        Ok(Some(Apdu::new(control, data)))
+    }
+
+    /// How many bytes wait for the rest of their APDU.
+    pub fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The bytes that wait for the rest of their APDU; only their count and first two may be logged.
+    pub fn pending_bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Forgets what has arrived.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+    }
+}
+
+impl fmt::Debug for ApduDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApduDecoder({} bytes pending, at most {})", self.buffer.len(), self.maximum)
+    }
+}
+
+/// Where the data block starts and how long it is, once the length field has arrived.
+fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+    match *bytes {
+        // Three-byte lengths below 255 are legal too.
+        [_, _, 0xFF, low, high, ..] => Some((5, usize::from(u16::from_le_bytes([low, high])))),
+        [_, _, 0xFF, ..] => None,
+        [_, _, length, ..] => Some((3, usize::from(length))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(length: usize, header: &[u8]) {
+        let apdu = Apdu::new(control::PRINT_BLOCK, vec![0x20; length]);
+        let bytes = apdu.encode().expect("the length fits");
+        assert_eq!(&bytes[..header.len()], header);
+        assert_eq!(bytes.len(), header.len() + length);
+        assert!(Apdu::decode(&bytes) == Ok(apdu));
+    }
+
+    #[test]
+    fn length_field() {
+        check(0, &[0x06, 0xD3, 0x00]);
+        check(254, &[0x06, 0xD3, 0xFE]);
+        check(255, &[0x06, 0xD3, 0xFF, 0xFF, 0x00]);
+        check(256, &[0x06, 0xD3, 0xFF, 0x00, 0x01]);
+        check(1121, &[0x06, 0xD3, 0xFF, 0x61, 0x04]);
+        check(65535, &[0x06, 0xD3, 0xFF, 0xFF, 0xFF]);
+        let too_long = Apdu::new(control::PRINT_BLOCK, vec![0; 65536]);
+        assert!(matches!(too_long.encode(), Err(ApduError::TooLong { length: 65536, .. })));
+    }
+
+    #[test]
+    fn every_fragmentation_yields_the_same_messages() {
+        let stream = [0x04, 0x0F, 0xFF, 0x01, 0x00, 0x6C, 0x06, 0x0F, 0x00, 0x06, 0x1E, 0x01, 0x6C];
+        for size in 1..=stream.len() {
+            let mut decoder = ApduDecoder::new(16);
+            let mut seen = Vec::new();
+            for piece in stream.chunks(size) {
+                decoder.push(piece);
+                while let Some(apdu) = decoder.next_apdu().expect("nothing is too long") {
+                    seen.push(apdu);
+                }
+            }
+            let expected = [
+                Apdu::new(control::STATUS_INFORMATION, vec![0x6C]),
+                Apdu::new(control::COMPLETION, vec![]),
+                Apdu::new(control::ABORT, vec![0x6C]),
+            ];
+            assert_eq!(seen, expected, "pieces of {size}");
+            assert_eq!(decoder.pending(), 0);
+        }
+    }
+
+    #[test]
+    fn too_long_is_known_before_the_data_arrives() {
+        let mut decoder = ApduDecoder::new(16);
+        decoder.push(&[0x06, 0xD3, 0x11]);
+        let error = ApduError::TooLong { length: 17, maximum: 16 };
+        assert_eq!(decoder.next_apdu(), Err(error));
+        assert_eq!(decoder.next_apdu(), Err(error));
+        decoder.clear();
+        assert_eq!(decoder.next_apdu(), Ok(None));
+    }
+
+    #[test]
+    fn one_frame_is_one_message() {
+        assert_eq!(Apdu::decode(&[0x06, 0x0F, 0x01]), Err(ApduError::Truncated));
+        assert_eq!(Apdu::decode(&[0x06, 0x0F, 0xFF, 0x01]), Err(ApduError::Truncated));
+        assert_eq!(Apdu::decode(&[0x06, 0x0F, 0x00, 0x00]), Err(ApduError::Trailing));
+        assert_eq!(Apdu::decode(&[]), Err(ApduError::Truncated));
+    }
+
+    #[test]
+    fn debug_hides_the_data() {
+        let apdu = Apdu::new(control::END_OF_DAY, vec![0x12, 0x34, 0x56]);
+        assert_eq!(format!("{apdu:?}"), "Apdu(06 50, 3 bytes)");
+    }
+}

@@ -1,0 +1,232 @@
+//! How one bitmap field is told from the next: tags, lengths and their bytes.
+
+use std::fmt;
+
+use crate::bcd;
+use crate::tables::bmps::BMPS;
+use crate::tlv;
+
+/// One row of the table of bitmap tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bmp {
+    /// The tag byte.
+    pub tag: u8,
+    /// How its length is known.
+    pub length: Length,
+    /// How its value is written.
+    pub encoding: Encoding,
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// How the length of a field is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Always this many bytes.
+    Fixed(usize),
+    /// Two bytes Fx Fy in front: decimal digits in the low nibbles, counting bytes.
+    Llvar,
+    /// Three bytes Fx Fy Fz in front.
+    Lllvar,
+    /// A length by the TLV rules in front.
+    Tlv,
+}
+
+/// How the value of a field is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Two digits to a byte.
+    Bcd,
+    /// Nibbles of a card number or track, with masks.
+    CardDigits,
+    /// A number or opaque data.
+    Binary,
+    /// Single bits with a meaning of their own.
+    BitField,
+    /// Characters.
+    Text,
+    /// Tagged objects, see [`crate::tlv`].
+    Objects,
+}
+
+/// The tags that the code names.
+pub mod tag {
+    /// Seconds the PT waits for the answer to 04 0F (BMP 01).
+    pub const TIMEOUT: u8 = 0x01;
+    /// Service byte (BMP 03).
+    pub const SERVICE_BYTE: u8 = 0x03;
+    /// Amount in minor units (BMP 04).
+    pub const AMOUNT: u8 = 0x04;
+    /// TLV container (BMP 06).
+    pub const TLV: u8 = 0x06;
+    /// Trace number (BMP 0B).
+    pub const TRACE_NUMBER: u8 = 0x0B;
+    /// Time (BMP 0C).
+    pub const TIME: u8 = 0x0C;
+    /// Date without a year (BMP 0D).
+    pub const DATE: u8 = 0x0D;
+    /// Payment type, status byte or card type (BMP 19): the command decides which.
+    pub const TYPE: u8 = 0x19;
+    /// Card number (BMP 22).
+    pub const CARD_NUMBER: u8 = 0x22;
+    /// Result code (BMP 27).
+    pub const RESULT_CODE: u8 = 0x27;
+    /// Terminal id (BMP 29).
+    pub const TERMINAL_ID: u8 = 0x29;
+    /// Contract number (BMP 2A).
+    pub const CONTRACT_NUMBER: u8 = 0x2A;
+    /// Trace number of the payment that was reversed (BMP 37).
+    pub const ORIGINAL_TRACE: u8 = 0x37;
+    /// Authorisation attribute (BMP 3B).
+    pub const AUTHORIZATION_CODE: u8 = 0x3B;
+    /// Additional text (BMP 3C).
+    pub const ADDITIONAL_TEXT: u8 = 0x3C;
+    /// Currency, ISO 4217 numeric (BMP 49).
+    pub const CURRENCY: u8 = 0x49;
+    /// Receipt number (BMP 87).
+    pub const RECEIPT_NUMBER: u8 = 0x87;
+    /// Turnover number (BMP 88).
+    pub const TURNOVER_NUMBER: u8 = 0x88;
+    /// ZVT card type (BMP 8A); FF: look in tag 41.
+    pub const CARD_TYPE: u8 = 0x8A;
+    /// Card name (BMP 8B).
+    pub const CARD_NAME: u8 = 0x8B;
+    /// Date with its year (BMP AA).
+    pub const DATE_WITH_YEAR: u8 = 0xAA;
+    /// The first of the eight display lines (BMP F1 to F8).
+    pub const DISPLAY_LINE_1: u8 = 0xF1;
+    /// The last of the eight display lines.
+    pub const DISPLAY_LINE_8: u8 = 0xF8;
+}
+
+/// The row of a tag, `None` when the tag is unknown and so its length.
+pub fn lookup(tag: u8) -> Option<&'static Bmp> {
+    BMPS.binary_search_by_key(&tag, |bmp| bmp.tag).ok().and_then(|place| BMPS.get(place))
+}
+
+/// Why a value cannot be put into a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BmpError {
+    /// The field's tag.
+    pub tag: u8,
+}
+
+/// One field: a tag and its value without tag and length.
+///
+/// `Debug` shows tag and length only, because the value may be card data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The tag byte.
+    pub tag: u8,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02X}: {} bytes", self.tag, self.value.len())
+    }
+}
+
+impl fmt::Display for BmpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = lookup(self.tag).map_or("unknown", |bmp| bmp.name);
+        write!(f, "the value does not fit into BMP {:02X} ({name})", self.tag)
+    }
+}
+
+impl std::error::Error for BmpError {}
+
+/// A currency as ISO 4217 number from BCD with a leading zero.
+pub(crate) fn to_currency(bytes: &[u8]) -> Option<u16> {
+    u16::try_from(bcd::to_number(bytes)?).ok()
+}
+
+/// A currency as BCD with a leading zero.
+pub(crate) fn from_currency(numeric: u16) -> Result<[u8; 2], BmpError> {
+    bcd::from_number::<2>(numeric.into()).ok_or(BmpError { tag: tag::CURRENCY })
+}
+
+/// Reads the length in front of an LLVAR or LLLVAR value.
+///
+/// The high nibbles should be F. They are not checked: Feig terminals differ, and the digits alone decide.
+pub(crate) fn read_decimal_length(bytes: &[u8], digits: usize) -> Option<usize> {
+    bytes.get(..digits)?.iter().try_fold(0, |length, byte| {
+        let digit = usize::from(byte & 0x0F);
+        (digit <= 9).then_some(length * 10 + digit)
+    })
+}
+
+/// Writes the length in front of an LLVAR or LLLVAR value.
+pub(crate) fn encode_decimal_length(length: usize, digits: u32) -> Vec<u8> {
+    (0..digits).rev().map(|place| 0xF0 | (length / 10_usize.pow(place) % 10) as u8).collect()
+}
+
+/// Reads the first field; the field and the bytes behind it.
+pub(crate) fn read_field(bytes: &[u8]) -> Option<(Field, &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (length, header) = match lookup(tag)?.length {
+        Length::Fixed(length) => (length, 0),
+        Length::Llvar => (read_decimal_length(rest, 2)?, 2),
+        Length::Lllvar => (read_decimal_length(rest, 3)?, 3),
+        Length::Tlv => tlv::read_length(rest)?,
+    };
+    let value = rest.get(header..header + length)?.to_vec();
+    Some((Field { tag, value }, &rest[header + length..]))
+}
+
+/// Writes what stands between the tag and the value of a field.
+pub(crate) fn encode_length(field: &Field) -> Vec<u8> {
+    match lookup(field.tag).map(|bmp| bmp.length) {
+        Some(Length::Llvar) => encode_decimal_length(field.value.len(), 2),
+        Some(Length::Lllvar) => encode_decimal_length(field.value.len(), 3),
+        Some(Length::Tlv) => tlv::encode_length(field.value.len()),
+        Some(Length::Fixed(_)) | None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `expected` is the tag, the length of the value and how many bytes are left.
+    fn check(bytes: &[u8], expected: Option<(u8, usize, usize)>) {
+        let read = read_field(bytes);
+        assert_eq!(read.as_ref().map(|(field, rest)| (field.tag, field.value.len(), rest.len())), expected);
+        if let Some((field, rest)) = read {
+            let again = [&[field.tag], encode_length(&field).as_slice(), &field.value, rest].concat();
+            assert_eq!(again, bytes);
+        }
+    }
+
+    #[test]
+    fn lengths() {
+        check(&[0x27, 0x00, 0x04], Some((0x27, 1, 1)));
+        check(&[0x49, 0x09, 0x78], Some((0x49, 2, 0)));
+        check(&[0x22, 0xF0, 0xF0], Some((0x22, 0, 0)));
+        check(&[0x8B, 0xF0, 0xF1, 0x00, 0x06], Some((0x8B, 1, 1)));
+        check(&[0x3C, 0xF0, 0xF0, 0xF2, 0x41, 0x42], Some((0x3C, 2, 0)));
+        check(&[0x06, 0x00], Some((0x06, 0, 0)));
+        check(&[0x06, 0x02, 0x24, 0x00], Some((0x06, 2, 0)));
+    }
+
+    #[test]
+    fn what_cannot_be_read() {
+        check(&[], None);
+        check(&[0x27], None);
+        check(&[0x04, 0x00], None);
+        check(&[0x22, 0xF0], None);
+        check(&[0x22, 0xF0, 0xFA], None);
+        check(&[0x60, 0xF0, 0xF5, 0xF3, 0x00], None);
+        check(&[0x06, 0x82, 0xFF], None);
+        check(&[0x07, 0x00], None);
+    }
+
+    #[test]
+    fn decimal_lengths() {
+        assert_eq!(encode_decimal_length(17, 2), [0xF1, 0xF7]);
+        assert_eq!(encode_decimal_length(105, 3), [0xF1, 0xF0, 0xF5]);
+        assert_eq!(read_decimal_length(&[0xF1, 0xF0, 0xF5], 3), Some(105));
+        assert_eq!(read_decimal_length(&[0x31, 0x37], 2), Some(17));
+    }
+}

@@ -1,0 +1,371 @@
+//! What the container of BMP 06 holds: a tree of tagged objects, read and written.
+
+use std::fmt;
+
+/// How deep containers may nest; what lies deeper stays bytes.
+pub const MAXIMUM_DEPTH: usize = 8;
+
+/// Tags that hold objects. Every other tag stays bytes, even when its bit 6 says constructed: the Feig tags FF40,
+/// FF41 and FF48 carry that bit and hold plain data.
+const CONTAINERS: &[u32] = &[
+    0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2A, 0x2B, 0x2C, 0x2D, 0x2E, 0x2F, 0x30, 0x31, 0x32,
+    0x33, 0x34, 0x35, 0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6A, 0xE1, 0xE2, 0xE3, 0xE4, 0xE5,
+    0xE6, 0xE7, 0xE8, 0xE9, 0xEA, 0xFF01, 0xFF02, 0xFF03, 0xFF04,
+];
+
+/// Tags named by the code.
+pub mod tag {
+    /// Text line (07).
+    pub const TEXT_LINE: u32 = 0x07;
+    /// Text attribute (09), holds for the lines that follow.
+    pub const TEXT_ATTRIBUTE: u32 = 0x09;
+    /// A command that the PT may send (0A), inside 26.
+    pub const ZVT_COMMAND: u32 = 0x0A;
+    /// Printer line width in characters, BCD (12).
+    pub const PRINTER_WIDTH: u32 = 0x12;
+    /// Character set (14).
+    pub const CHARACTER_SET: u32 = 0x14;
+    /// Maximum APDU size, big endian (1A).
+    pub const MAXIMUM_APDU: u32 = 0x1A;
+    /// Kind of diagnosis (1B).
+    pub const DIAGNOSIS_KIND: u32 = 0x1B;
+    /// Display texts (24), a list of 07.
+    pub const DISPLAY_TEXTS: u32 = 0x24;
+    /// Print texts (25), 09 and 07 in order.
+    pub const PRINT_TEXTS: u32 = 0x25;
+    /// Commands that the PT may send (26), a list of 0A.
+    pub const PERMITTED_COMMANDS: u32 = 0x26;
+    /// Character sets (27), one 14 selects.
+    pub const CHARACTER_SETS: u32 = 0x27;
+    /// Files (2D).
+    pub const FILE: u32 = 0x2D;
+    /// Clock of the terminal (34), with 1F0E and 1F0F.
+    pub const TERMINAL_CLOCK: u32 = 0x34;
+    /// ZVT card type (41), needed from 256 on.
+    pub const CARD_TYPE: u32 = 0x41;
+    /// An application of the card (60).
+    pub const APPLICATION: u32 = 0x60;
+    /// Receipt kind (1F07).
+    pub const RECEIPT_KIND: u32 = 0x1F07;
+    /// Date as YYYYMMDD, BCD (1F0E).
+    pub const DATE: u32 = 0x1F0E;
+    /// Time as HHMMSS, BCD (1F0F).
+    pub const TIME: u32 = 0x1F0F;
+    /// Extended error code of the vendor (1F16).
+    pub const EXTENDED_ERROR_CODE: u32 = 0x1F16;
+    /// Extended error text of the vendor (1F17).
+    pub const EXTENDED_ERROR_TEXT: u32 = 0x1F17;
+    /// Long trace number, BCD (1F2B); BMP 0B is zero then.
+    pub const LONG_TRACE_NUMBER: u32 = 0x1F2B;
+    /// Terminal id (1F44), in the completion of 05 01.
+    pub const TERMINAL_ID: u32 = 0x1F44;
+}
+
+/// The objects of one container, in their order.
+///
+/// Reading never fails: what cannot be read is kept in `undecoded`. Writing is by chaining:
+///
+/// ```
+/// use tillswitch_zvt::tlv::{Tlv, tag};
+///
+/// let permitted = Tlv::new().with(tag::ZVT_COMMAND, &[0x06, 0xD3]);
+/// let container = Tlv::new().with_container(tag::PERMITTED_COMMANDS, permitted);
+/// assert_eq!(container.encode(), [0x26, 0x04, 0x0A, 0x02, 0x06, 0xD3]);
+/// assert_eq!(Tlv::parse(&container.encode()), container);
+/// assert_eq!(container.find(&[tag::PERMITTED_COMMANDS, tag::ZVT_COMMAND]), Some(&[0x06, 0xD3][..]));
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tlv {
+    objects: Vec<Object>,
+    undecoded: Vec<u8>,
+}
+
+/// One tagged object.
+///
+/// `Debug` shows tag and length only, because the value may be card data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Object {
+    /// The tag's bytes, the first one highest: `1F 07` is `0x1F07`.
+    pub tag: u32,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What an object holds.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Plain data.
+    Bytes(Vec<u8>),
+    /// More objects, for the tags known as containers.
+    Objects(Tlv),
+}
+
+impl Tlv {
+    /// An empty container.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the value of BMP 06, without its tag and length.
+    pub fn parse(bytes: &[u8]) -> Self {
+        parse_inside(bytes, None, 0)
+    }
+
+    /// Appends an object that holds plain data.
+    #[must_use]
+    pub fn with(mut self, tag: u32, value: &[u8]) -> Self {
+        self.objects.push(Object { tag, content: Content::Bytes(value.to_vec()) });
+        self
+    }
+
+    /// Appends an object that holds objects.
+    #[must_use]
+    pub fn with_container(mut self, tag: u32, value: Tlv) -> Self {
+        self.objects.push(Object { tag, content: Content::Objects(value) });
+        self
+    }
+
+    /// The objects in their order.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// The rest of the bytes from the first one that does not fit the rules. Empty when all was read.
+    pub fn undecoded(&self) -> &[u8] {
+        &self.undecoded
+    }
+
+    /// Whether there is neither an object nor an undecoded rest.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.undecoded.is_empty()
+    }
+
+    /// The plain data of the first object at this path of tags.
+    pub fn find(&self, path: &[u32]) -> Option<&[u8]> {
+        let (first, rest) = path.split_first()?;
+        self.objects.iter().filter(|object| object.tag == *first).find_map(|object| match &object.content {
+            Content::Bytes(bytes) if rest.is_empty() => Some(bytes.as_slice()),
+            Content::Objects(tlv) => tlv.find(rest),
+            Content::Bytes(_) => None,
+        })
+    }
+
+    /// The first container with this tag.
+    pub fn container(&self, tag: u32) -> Option<&Tlv> {
+        self.containers(tag).next()
+    }
+
+    /// All containers with this tag, in their order.
+    pub fn containers(&self, tag: u32) -> impl Iterator<Item = &Tlv> {
+        self.objects.iter().filter(move |object| object.tag == tag).filter_map(|object| match &object.content {
+            Content::Objects(tlv) => Some(tlv),
+            Content::Bytes(_) => None,
+        })
+    }
+
+    /// The plain data of all objects with this tag, in their order.
+    pub fn values(&self, tag: u32) -> impl Iterator<Item = &[u8]> {
+        self.objects.iter().filter(move |object| object.tag == tag).filter_map(|object| match &object.content {
+            Content::Bytes(bytes) => Some(bytes.as_slice()),
+            Content::Objects(_) => None,
+        })
+    }
+
+    /// The value of BMP 06. The undecoded rest comes last, so that what was read is written again unchanged.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for object in &self.objects {
+            let value = match &object.content {
+                Content::Bytes(value) => value.clone(),
+                Content::Objects(tlv) => tlv.encode(),
+            };
+            bytes.extend(object.tag.to_be_bytes().into_iter().skip_while(|byte| *byte == 0));
+            bytes.extend(encode_length(value.len()));
+            bytes.extend(value);
+        }
+        bytes.extend_from_slice(&self.undecoded);
+        bytes
+    }
+}
+
+impl Object {
+    /// The length of the value in bytes.
+    pub fn length(&self) -> usize {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.len(),
+            Content::Objects(tlv) => tlv.encode().len(),
+        }
+    }
+}
+
+impl fmt::Debug for Tlv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        list.entries(&self.objects);
+        if !self.undecoded.is_empty() {
+            list.entry(&format_args!("undecoded, {} bytes", self.undecoded.len()));
+        }
+        list.finish()
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.content {
+            Content::Bytes(bytes) => write!(f, "{:02X}: {} bytes", self.tag, bytes.len()),
+            Content::Objects(tlv) => write!(f, "{:02X}: {tlv:?}", self.tag),
+        }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Objects(tlv) => write!(f, "{tlv:?}"),
+        }
+    }
+}
+
+/// Reads a length field: the length, and how many bytes the field took.
+///
+/// Big endian, unlike the length of the APDU around it. 80 is invalid, 83 and above are reserved.
+pub(crate) fn read_length(bytes: &[u8]) -> Option<(usize, usize)> {
+    match *bytes {
+        [short @ 0..=0x7F, ..] => Some((usize::from(short), 1)),
+        [0x81, length, ..] => Some((usize::from(length), 2)),
+        [0x82, high, low, ..] => Some((usize::from(u16::from_be_bytes([high, low])), 3)),
+        _ => None,
+    }
+}
+
+/// Writes a length field in its shortest form.
+pub(crate) fn encode_length(length: usize) -> Vec<u8> {
+    match length {
+        0..=0x7F => vec![length as u8],
+        0x80..=0xFF => vec![0x81, length as u8],
+        // A value above 65535 bytes has no form here; the APDU around it, which is limited to 65535, refuses it.
+        _ => vec![0x82, (length >> 8) as u8, length as u8],
+    }
+}
+
+fn parse_inside(bytes: &[u8], parent: Option<u32>, depth: usize) -> Tlv {
+    let mut tlv = Tlv::new();
+    let mut rest = bytes;
+    while let Some((tag, value, after)) = read_object(rest, parent) {
+        let content = if depth < MAXIMUM_DEPTH && CONTAINERS.contains(&tag) {
+            Content::Objects(parse_inside(value, Some(tag), depth + 1))
+        } else {
+            Content::Bytes(value.to_vec())
+        };
+        tlv.objects.push(Object { tag, content });
+        rest = after;
+    }
+    tlv.undecoded = rest.to_vec();
+    tlv
+}
+
+fn read_object(bytes: &[u8], parent: Option<u32>) -> Option<(u32, &[u8], &[u8])> {
+    let (tag, tag_size) = read_tag(bytes, parent)?;
+    let (length, length_size) = read_length(bytes.get(tag_size..)?)?;
+    let start = tag_size + length_size;
+    let value = bytes.get(start..start + length)?;
+    Some((tag, value, &bytes[start + length..]))
+}
+
+/// Reads a tag of one to four bytes.
+fn read_tag(bytes: &[u8], parent: Option<u32>) -> Option<(u32, usize)> {
+    let first = *bytes.first()?;
+    if first & 0x1F != 0x1F {
+        return Some((first.into(), 1));
+    }
+    let mut tag = u32::from(first);
+    for (place, byte) in bytes.iter().enumerate().take(4).skip(1) {
+        tag = tag << 8 | u32::from(*byte);
+        if byte & 0x80 == 0 || ends_despite_continuation(tag, parent) {
+            return Some((tag, place + 1));
+        }
+    }
+    None
+}
+
+/// The standard uses 1F80 to 1F83 as two-byte tags although their second byte says that a third one follows: the
+/// first two for files, the last two as references. Elsewhere the bit is meant (1F8007 exists).
+fn ends_despite_continuation(tag: u32, parent: Option<u32>) -> bool {
+    match tag {
+        0x1F80 | 0x1F81 => parent == Some(tag::FILE),
+        0x1F82 | 0x1F83 => parent.is_none(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `expected` is `Debug`, which shows tags, lengths and nesting.
+    fn check(bytes: &[u8], expected: &str) {
+        let tlv = Tlv::parse(bytes);
+        assert_eq!(format!("{tlv:?}"), expected);
+        assert_eq!(Tlv::parse(&tlv.encode()), tlv);
+    }
+
+    #[test]
+    fn objects() {
+        check(&[], "[]");
+        check(&[0x14, 0x01, 0xFF], "[14: 1 bytes]");
+        check(&[0x07, 0x00, 0x24, 0x00], "[07: 0 bytes, 24: []]");
+        check(&[0x24, 0x04, 0x07, 0x02, 0x41, 0x42], "[24: [07: 2 bytes]]");
+        check(&[0x1F, 0x07, 0x01, 0x02], "[1F07: 1 bytes]");
+        check(&[0x60, 0x06, 0x43, 0x01, 0x00, 0x1F, 0x2B, 0x00], "[60: [43: 1 bytes, 1F2B: 0 bytes]]");
+    }
+
+    #[test]
+    fn lengths_are_big_endian() {
+        fn length(bytes: &[u8], expected: Option<(usize, usize)>) {
+            assert_eq!(read_length(bytes), expected);
+            if let Some((length, _)) = expected {
+                assert_eq!(read_length(&encode_length(length)).map(|read| read.0), Some(length));
+            }
+        }
+        length(&[0x7F], Some((127, 1)));
+        length(&[0x81, 0x80], Some((128, 2)));
+        length(&[0x81, 0x05], Some((5, 2)));
+        length(&[0x82, 0x04, 0x5D], Some((1117, 3)));
+        length(&[0x80], None);
+        length(&[0x83, 0, 0, 1], None);
+        length(&[0x82, 0x04], None);
+        length(&[], None);
+    }
+
+    #[test]
+    fn feig_tags_stay_bytes() {
+        check(&[0xE4, 0x06, 0xFF, 0x40, 0x03, 0x12, 0x34, 0x56], "[E4: [FF40: 3 bytes]]");
+    }
+
+    #[test]
+    fn two_byte_tags_with_a_continuation_bit() {
+        check(&[0x2D, 0x04, 0x1F, 0x80, 0x01, 0x41], "[2D: [1F80: 1 bytes]]");
+        check(&[0x1F, 0x82, 0x01, 0x41], "[1F82: 1 bytes]");
+        check(&[0x1F, 0x80, 0x07, 0x01, 0x41], "[1F8007: 1 bytes]");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_kept() {
+        check(&[0x14, 0x01, 0xFF, 0x43, 0x07, 0xA0], "[14: 1 bytes, undecoded, 3 bytes]");
+        check(&[0x24, 0x03, 0x07, 0x09, 0x41], "[24: [undecoded, 3 bytes]]");
+        check(&[0x14, 0x80], "[undecoded, 2 bytes]");
+        check(&[0x1F], "[undecoded, 1 bytes]");
+        check(&[0x1F, 0xFF, 0xFF, 0xFF, 0x01], "[undecoded, 5 bytes]");
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let mut bytes = vec![0x07, 0x00];
+        for _ in 0..40 {
+            bytes = [vec![0x24], encode_length(bytes.len()), bytes].concat();
+        }
+        let text = format!("{:?}", Tlv::parse(&bytes));
+        assert_eq!(text.matches('[').count(), MAXIMUM_DEPTH + 1);
+    }
+}
