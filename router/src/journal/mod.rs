@@ -174,6 +174,8 @@ pub struct End {
     pub verdict: Verdict,
     /// Who says so.
     pub actor: Actor,
+    /// When: given by the caller, so that the answer and every later reading name the same instant.
+    pub at: SystemTime,
     /// A sentence for the history.
     pub evidence: String,
     /// Whether the request may come again as a new one (it expired in the queue or at a restart).
