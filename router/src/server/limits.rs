@@ -1,0 +1,45 @@
+//! How much time and room does one client get?
+
+use std::time::Duration;
+
+/// The limits of one listener. [`Limits::default`] holds the values that the public listener uses.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From the accept, or from the first byte of a later request, to the end of its head. Then 408.
+    pub header_deadline: Duration,
+    /// From the end of the head to the end of the body. Then 408.
+    pub body_deadline: Duration,
+    /// How long a connection may rest between two requests before it is closed without a word.
+    pub idle: Duration,
+    /// How long a client may refuse to take any byte of an answer before it is given up.
+    pub write_stall: Duration,
+    /// How long the rest of a refused request is read and thrown away, so that its answer is not lost in a reset.
+    pub linger: Duration,
+    /// How long after an answer a client that had already closed its side may still turn out to be gone.
+    pub settle: Duration,
+    /// Bytes of a body, chunked or not. Then 413.
+    pub max_body: usize,
+    /// Bytes of a head, and of everything in a chunked body that is not data. Then 431 and 413.
+    pub max_head: usize,
+    /// Header fields of a request. Then 431.
+    pub max_headers: usize,
+    /// Clients at the same time. The next one gets 503 and is closed.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_deadline: Duration::from_secs(5),
+            body_deadline: Duration::from_secs(5),
+            idle: Duration::from_secs(30),
+            write_stall: Duration::from_secs(30),
+            linger: Duration::from_secs(1),
+            settle: Duration::from_secs(1),
+            max_body: 64 * 1024,
+            max_head: 16 * 1024,
+            max_headers: 64,
+            max_connections: 256,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Who is let in, how many at once, and how does the server stop?
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::connection::Connection;
+use super::fault::Fault;
+use super::wire::{Accept, Plain, Wire};
+use super::{Handler, Limits};
+
+/// How many clients at a time are told that there is no place. The ones beyond are closed without a word.
+const REFUSALS: usize = 32;
+/// How long to wait when accepting fails, which it does when the process has run out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How a server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut because their request was not answered in time.
+    pub cut_off: usize,
+}
+
+/// Serves plain HTTP/1.1 until `shutdown` completes, then until the instant that it completed with at the latest.
+///
+/// After `shutdown` nobody new is accepted, resting connections are closed, running requests are answered with
+/// `Connection: close`. Dropping this future instead cuts everything at once.
+///
+/// ```no_run
+/// # async fn example(stop: tokio::sync::oneshot::Receiver<()>) -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use tillswitch::server::{Limits, routes, serve};
+/// use tokio::time::Instant;
+/// use warp::Filter;
+///
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:5000").await?;
+/// let filter = warp::path!("webhook").and(warp::post()).and(warp::body::bytes()).map(|_raw| "paid");
+/// let shutdown = async {
+///     let _ = stop.await;
+///     Instant::now() + Duration::from_secs(200)
+/// };
+/// serve(listener, routes(filter), Limits::default(), shutdown).await;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    handler: H,
+    limits: Limits,
+    shutdown: impl Future<Output = Instant>,
+) -> Drained {
+    serve_with(listener, Plain, handler, limits, shutdown).await
+}
+
+/// [`serve`] with something around the socket, such as TLS.
+pub async fn serve_with<A: Accept, H: Handler>(
+    listener: TcpListener,
+    accept: A,
+    handler: H,
+    limits: Limits,
+    shutdown: impl Future<Output = Instant>,
+) -> Drained {
+    let (close, closing) = watch::channel(false);
+    let door = Arc::new(Door::new(accept, handler, limits, closing));
+    let mut clients = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    let until = loop {
+        tokio::select! {
+            until = &mut shutdown => break until,
+            Some(ended) = clients.join_next() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((socket, peer)) => door.let_in(&mut clients, socket, peer),
+                Err(error) => pause(&error).await,
+            },
+        }
+    };
+    drop(listener);
+    close.send_replace(true);
+    drain(clients, until).await
+}
+
+async fn pause(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    sleep(ACCEPT_PAUSE).await;
+}
+
+/// A panic in a route ends its connection only.
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a request's handler panicked; its connection was closed");
+    }
+}
+
+async fn drain(mut clients: JoinSet<()>, until: Instant) -> Drained {
+    while let Ok(Some(ended)) = timeout_at(until, clients.join_next()).await {
+        report(ended);
+    }
+    let cut_off = clients.len();
+    clients.shutdown().await;
+    Drained { cut_off }
+}
+
+/// What all connections of one listener share.
+struct Door<A, H> {
+    accept: A,
+    handler: H,
+    limits: Arc<Limits>,
+    closing: watch::Receiver<bool>,
+    places: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl<A: Accept, H: Handler> Door<A, H> {
+    fn new(accept: A, handler: H, limits: Limits, closing: watch::Receiver<bool>) -> Self {
+        Self {
+            accept,
+            handler,
+            closing,
+            places: Arc::new(Semaphore::new(limits.max_connections)),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            limits: Arc::new(limits),
+        }
+    }
+
+    fn let_in(self: &Arc<Self>, clients: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            clients.spawn(self.clone().attend(socket, peer, place));
+        } else if let Ok(place) = self.refusals.clone().try_acquire_owned() {
+            clients.spawn(self.clone().turn_away(socket, peer, place));
+        }
+    }
+
+    async fn attend(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
+        let accepted = Instant::now();
+        if let Some(connection) = self.open(socket, peer).await {
+            connection.run(&self.handler, accepted).await;
+        }
+    }
+
+    async fn turn_away(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
+        if let Some(connection) = self.open(socket, peer).await {
+            connection.refuse(Fault::TooMany).await;
+        }
+    }
+
+    async fn open(&self, socket: TcpStream, peer: SocketAddr) -> Option<Connection<A::Stream>> {
+        // Answers are written in one piece, so there is nothing to gain from waiting for more.
+        let _ = socket.set_nodelay(true);
+        let deadline = Instant::now() + self.limits.header_deadline;
+        let stream = timeout_at(deadline, self.accept.accept(socket)).await.ok()?;
+        Some(Connection {
+            wire: Wire::new(stream.ok()?),
+            peer,
+            limits: self.limits.clone(),
+            closing: self.closing.clone(),
+        })
+    }
+}
