@@ -13,7 +13,7 @@ pub fn from_number<const N: usize>(number: u64) -> Option<[u8; N]> {
     for byte in bytes.iter_mut().rev() {
         let low = (rest % 10) as u8;
         let high = (rest / 10 % 10) as u8;
-        *byte = high << 4 | low;
+        *byte = (high << 4) | low;
         rest /= 100;
     }
     (rest == 0).then_some(bytes)
@@ -79,7 +79,7 @@ pub fn from_card_number(text: &str) -> Option<Vec<u8>> {
     if nibbles.len() % 2 == 1 {
         nibbles.push(0xF);
     }
-    Some(nibbles.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    Some(nibbles.chunks(2).map(|pair| (pair[0] << 4) | pair[1]).collect())
 }
 
 fn nibbles(bytes: &[u8]) -> impl Iterator<Item = u8> {

@@ -93,6 +93,10 @@ impl Charset {
     }
 
     fn byte(self, character: char) -> u8 {
+        match u8::try_from(character) {
+            Ok(byte) if self.character(byte) == character => return byte,
+            _ => {}
+        }
         (0..=u8::MAX).find(|byte| self.character(*byte) == character).unwrap_or(b'?')
     }
 }

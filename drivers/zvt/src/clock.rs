@@ -88,7 +88,7 @@ fn two_digits<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
 }
 
 fn byte(value: u8) -> u8 {
-    (value / 10 % 10) << 4 | value % 10
+    ((value / 10 % 10) << 4) | (value % 10)
 }
 
 fn is_month(month: u8) -> bool {

@@ -281,7 +281,7 @@ fn read_tag(bytes: &[u8], parent: Option<u32>) -> Option<(u32, usize)> {
     }
     let mut tag = u32::from(first);
     for (place, byte) in bytes.iter().enumerate().take(4).skip(1) {
-        tag = tag << 8 | u32::from(*byte);
+        tag = (tag << 8) | u32::from(*byte);
         if byte & 0x80 == 0 || ends_despite_continuation(tag, parent) {
             return Some((tag, place + 1));
         }
