@@ -1,13 +1,16 @@
 //! Does the listener keep its limits, and does it know who got an answer?
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tillswitch::server::{Delivered, Drained, Limits, routes, serve};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tillswitch::server::{Accept, Delivered, Drained, Limits, Transport, routes, serve, serve_with};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -87,11 +90,13 @@ async fn start(limits: Limits) -> Server {
         }
     });
 
+    let panic = warp::path("panic").map(|| -> &str { panic!("a route broke") });
+
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let shutdown = async { Instant::now() + stopped.await.unwrap_or_default() };
-    let serving = serve(listener, routes(echo.or(slow)), limits, shutdown);
+    let serving = serve(listener, routes(echo.or(slow).or(panic)), limits, shutdown);
     let served = tokio::spawn(serving);
     Server { address, calls, begun, release, delivered, stop, served }
 }
@@ -321,7 +326,7 @@ async fn a_trickling_head_is_cut_off() {
 
 #[tokio::test]
 async fn a_slow_body_is_cut_off_while_others_are_answered() {
-    let server = start(quick()).await;
+    let server = start(Limits { body_deadline: Duration::from_secs(1), ..quick() }).await;
     let slow = async {
         let told = server.ask("POST /echo HTTP/1.1|Host: a|Content-Length: 5||he").await;
         assert_error("length", &told, 408, "timeout");
@@ -519,4 +524,68 @@ async fn an_unknown_path_is_answered_by_the_routes() {
     let answer = server.ask("GET /nothing HTTP/1.1|Host: a|Connection: close||").await;
     assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
     assert!(answer.contains("cache-control: no-store"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_route_ends_one_connection_only() {
+    let server = start(quick()).await;
+    assert_eq!(server.ask("GET /panic HTTP/1.1|Host: a||").await, "");
+    let answer = server.ask("POST /echo HTTP/1.1|Host: a|Connection: close|Content-Length: 2||ok").await;
+    assert!(answer.ends_with("ok"), "{answer}");
+}
+
+/// A socket with something around it, as TLS would be.
+struct Wrapped(TcpStream);
+
+impl AsyncRead for Wrapped {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, piece: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, piece)
+    }
+}
+
+impl AsyncWrite for Wrapped {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // One byte at a time: an answer is rarely taken in one piece.
+        Pin::new(&mut self.0).poll_write(cx, &bytes[..bytes.len().min(1)])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Transport for Wrapped {
+    fn peer_error(&self) -> Option<io::Error> {
+        self.0.peer_error()
+    }
+}
+
+/// Greets before the first request, as a handshake does.
+struct Greeting;
+
+impl Accept for Greeting {
+    type Stream = Wrapped;
+
+    async fn accept(&self, mut socket: TcpStream) -> io::Result<Wrapped> {
+        socket.write_all(b"welcome ").await?;
+        Ok(Wrapped(socket))
+    }
+}
+
+#[tokio::test]
+async fn something_can_be_put_around_a_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let echo = routes(warp::path::param().map(|text: String| text));
+    let serving = serve_with(listener, Greeting, echo, quick(), std::future::pending());
+    let server = tokio::spawn(serving);
+    client.write_all(&wire("GET /hello HTTP/1.1|Host: a|Connection: close||")).await.unwrap();
+    let answer = read_to_end(&mut client).await;
+    assert!(answer.starts_with("welcome HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+    server.abort();
 }

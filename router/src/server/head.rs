@@ -7,6 +7,9 @@ use super::Limits;
 use super::fault::{Fault, Unread};
 use super::wire::{Transport, Wire};
 
+/// How many header fields hyper takes without being told otherwise.
+const HYPERS_FIELDS: usize = 100;
+
 /// How the length of a body is told. Exactly one way, or the request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -39,7 +42,7 @@ pub(super) async fn read<S: Transport>(wire: &mut Wire<S>, limits: &Limits) -> R
             if end > limits.max_head {
                 return Err(Fault::HeadTooLarge.into());
             }
-            return Ok(check(&wire.inbox.split_to(end), limits.max_headers)?);
+            return Ok(check(&wire.inbox.split_to(end), limits.max_headers.min(HYPERS_FIELDS))?);
         }
         if wire.inbox.len() >= limits.max_head {
             return Err(Fault::HeadTooLarge.into());
@@ -68,7 +71,7 @@ async fn more<S: Transport>(wire: &mut Wire<S>) -> Result<(), Unread> {
 fn find_end(bytes: &[u8], from: usize) -> Result<Option<usize>, Fault> {
     // Whoever speaks another protocol (TLS, mostly) is told so at once and not after the deadline.
     if bytes.first().is_some_and(|first| !first.is_ascii_alphabetic() && *first != b'\r') {
-        return Err(Fault::Malformed("this is not an HTTP request; TLS is not spoken here"));
+        return Err(Fault::Malformed("this does not begin like an HTTP request (is it TLS on a plain port?)"));
     }
     for (at, _) in bytes.iter().enumerate().skip(from).filter(|(_, byte)| **byte == b'\n') {
         // Programs disagree about a line feed alone, and disagreement about where a field ends is how requests are

@@ -21,7 +21,7 @@ pub struct Limits {
     pub max_body: usize,
     /// Bytes of a head, and of everything in a chunked body that is not data. Then 431 and 413.
     pub max_head: usize,
-    /// Header fields of a request. Then 431.
+    /// Header fields of a request, at most the 100 that hyper takes. Then 431.
     pub max_headers: usize,
     /// Clients at the same time. The next one gets 503 and is closed.
     pub max_connections: usize,

@@ -1,7 +1,7 @@
 //! How do bytes from a socket become one request and one answer?
 //!
-//! The way of a request: [`listener`] accepts and counts, `connection` loops over one client's requests, `head` and
-//! `body` read a whole request within its limits, `exchange` lets hyper and the routes answer it, and [`delivery`]
+//! The way of a request: `listener` accepts and counts, `connection` loops over one client's requests, `head` and
+//! `body` read a whole request within its limits, `exchange` lets hyper and the routes answer it, and `delivery`
 //! finds out whether the client was still there. Routes live elsewhere and see complete requests only.
 //!
 //! hyper is given a request after it was read and checked here. That is why a slow or oversized request can be answered
@@ -10,15 +10,15 @@
 //!
 //! Deliberately absent: HTTP/2, upgrades, TLS. TLS is an implementation of [`Accept`] around the accepted socket.
 
-pub mod answer;
+mod answer;
 mod body;
 mod connection;
-pub mod delivery;
+mod delivery;
 mod exchange;
 mod fault;
 mod head;
-pub mod limits;
-pub mod listener;
+mod limits;
+mod listener;
 mod wire;
 
 pub use answer::{ErrorBody, error};
