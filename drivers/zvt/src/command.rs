@@ -354,7 +354,7 @@ impl Registration {
         data
     }
 
-    fn parse(data: &[u8]) -> Result<Self, CommandError> {
+    pub(crate) fn parse(data: &[u8]) -> Result<Self, CommandError> {
         let control = control::REGISTRATION;
         let (password, rest) = password_and_rest(control, data)?;
         let (&config_byte, rest) = rest.split_first().ok_or(CommandError { control, missing: "config byte" })?;

@@ -11,3 +11,4 @@ pub mod reply;
 pub mod slip;
 pub mod tables;
 pub mod tlv;
+pub mod trace;

@@ -156,7 +156,7 @@ impl Reply {
             [control::NEGATIVE_CLASS, code] => Self::Negative { code, data: Opaque(data.to_vec()) },
             control::INTERMEDIATE_STATUS => Self::IntermediateStatus(IntermediateStatus::parse(data, charset)),
             control::STATUS_INFORMATION => Self::StatusInformation(Fields::parse(data)),
-            control::COMPLETION => Self::Completion(Completion { data: data.to_vec() }),
+            control::COMPLETION => Self::Completion(Completion::new(data)),
             control::ABORT => Self::Abort(Abort::parse(data)),
             control::PRINT_LINE => Self::PrintLine(PrintLine::parse(data, charset)),
             control::PRINT_BLOCK => {
@@ -199,6 +199,15 @@ impl Abort {
 }
 
 impl Completion {
+    pub(crate) fn new(data: &[u8]) -> Self {
+        Self { data: data.to_vec() }
+    }
+
+    /// Whether the data block can only be that of a status enquiry. For traces, which do not know the command.
+    pub(crate) fn is_of_status_enquiry(&self) -> bool {
+        split_version(&self.data).0.is_some() || !self.fields().undecoded().is_empty()
+    }
+
     /// The data block as fields: after payments mostly empty.
     pub fn fields(&self) -> Fields {
         Fields::parse(&self.data)
