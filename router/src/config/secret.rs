@@ -1,0 +1,132 @@
+//! How a secret is read from where it is kept, and kept out of everything that is shown.
+
+use std::path::Path;
+
+use tillswitch_core::Secret;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::Report;
+use super::scope::{Spot, as_text};
+use super::value::kind;
+
+const FORM: &str = "write { file = \"path\" } or { env = \"NAME\" }";
+
+/// A secret that is configured, with its fault noted if it cannot be read.
+pub(super) fn read(report: &Report<'_>, base_dir: &Path, path: &str, value: Spot<'_>) -> Option<Secret> {
+    match value.get_ref() {
+        DeValue::String(text) => inline(report, path, value, text),
+        DeValue::Table(table) => referenced(report, base_dir, path, value, table),
+        other => {
+            report.hide(value.span());
+            report.fault(value.span(), path, format!("expected a secret, found {}", kind(other)), FORM);
+            None
+        }
+    }
+}
+
+fn inline(report: &Report<'_>, path: &str, value: Spot<'_>, text: &str) -> Option<Secret> {
+    report.hide(value.span());
+    if text.is_empty() {
+        report.fault(value.span(), path, "the secret is empty", FORM);
+        return None;
+    }
+    let remedy = format!("{FORM}, so that the file can be shown and copied");
+    report.warning(value.span(), path, format!("`{path}` is written into the file itself"), remedy);
+    Some(Secret::new(text))
+}
+
+fn referenced(
+    report: &Report<'_>,
+    base_dir: &Path,
+    path: &str,
+    value: Spot<'_>,
+    table: &DeTable<'_>,
+) -> Option<Secret> {
+    let mut entries = table.iter();
+    let (Some((key, place)), None) = (entries.next(), entries.next()) else {
+        hide(report, value);
+        report.fault(value.span(), path, "a secret is kept in exactly one place", FORM);
+        return None;
+    };
+    let read = match key.get_ref().as_ref() {
+        "env" => as_text(place.get_ref()).and_then(from_environment),
+        "file" => as_text(place.get_ref()).and_then(|file| from_file(report, path, place, &base_dir.join(file))),
+        other => {
+            report.hide(place.span());
+            Err(format!("a secret is not kept in `{other}`"))
+        }
+    };
+    read.map_err(|message| report.fault(place.span(), path, message, FORM)).ok()
+}
+
+fn from_environment(name: &str) -> Result<Secret, String> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Err(format!("the environment variable {name:?} is empty")),
+        Ok(text) => Ok(Secret::new(text)),
+        Err(std::env::VarError::NotPresent) => Err(format!("the environment variable {name:?} is not set")),
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("the environment variable {name:?} is not UTF-8")),
+    }
+}
+
+fn from_file(report: &Report<'_>, path: &str, place: Spot<'_>, file: &Path) -> Result<Secret, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    // Editors and `echo` end a file with a newline, which is not part of the secret.
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(format!("{} is empty", file.display()));
+    }
+    if readable_by_others(file) {
+        let message = format!("{} can be read by other users", file.display());
+        report.warning(place.span(), path, message, format!("chmod 600 {}", file.display()));
+    }
+    Ok(Secret::new(text))
+}
+
+#[cfg(unix)]
+fn readable_by_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_file: &Path) -> bool {
+    false
+}
+
+/// Keeps everything that may be a secret out of excerpts, before anything is known about the file.
+pub(super) fn hide_likely(report: &Report<'_>, table: &DeTable<'_>) {
+    for (key, value) in table {
+        match value.get_ref() {
+            _ if sounds_secret(key.get_ref()) => hide(report, value),
+            DeValue::Table(inner) => hide_likely(report, inner),
+            _ => {}
+        }
+    }
+}
+
+/// Keeps a value out of excerpts, except where it only says where a secret is kept.
+fn hide(report: &Report<'_>, value: Spot<'_>) {
+    match value.get_ref() {
+        DeValue::Array(items) => items.iter().for_each(|item| hide(report, item)),
+        DeValue::Table(table) => {
+            let parts = table.iter().filter(|(key, _)| !matches!(key.get_ref().as_ref(), "env" | "file"));
+            parts.for_each(|(_, part)| hide(report, part));
+        }
+        _ => report.hide(value.span()),
+    }
+}
+
+fn sounds_secret(key: &str) -> bool {
+    contains_word(key, &["key", "keys", "token", "tokens", "secret", "secrets", "apikey"])
+}
+
+/// Whether a line of a file that cannot even be parsed may hold a secret.
+pub(super) fn may_hold_secret(line: &str) -> bool {
+    sounds_secret(line) || contains_word(line, &["password", "passwd", "pin"])
+}
+
+fn contains_word(text: &str, words: &[&str]) -> bool {
+    let text = text.to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word))
+}
