@@ -1,5 +1,9 @@
 //! Does the listener keep its limits, and does it know who got an answer?
 
+// Clippy takes the functions that tests share for something else than tests.
+#![allow(clippy::unwrap_used)]
+
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,6 +13,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
 use tillswitch::server::{Accept, Delivered, Drained, Limits, Transport, routes, serve, serve_with};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -587,5 +595,40 @@ async fn something_can_be_put_around_a_socket() {
     let answer = read_to_end(&mut client).await;
     assert!(answer.starts_with("welcome HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+    server.abort();
+}
+
+/// An answer that breaks off after its first piece.
+struct Broken(bool);
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let first = !std::mem::replace(&mut self.0, true);
+        Poll::Ready(Some(if first {
+            Ok(Frame::data(Bytes::from_static(b"half")))
+        } else {
+            Err(io::ErrorKind::Other.into())
+        }))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_not_delivered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (tell, mut delivered) = mpsc::unbounded_channel();
+    let broken = service_fn(move |_: Request<Full<Bytes>>| {
+        let mut outcome = Outcome(Some(tell.clone()));
+        let mut response = Response::new(Broken(false));
+        let notice = Delivered::new(move || outcome.tell(true));
+        response.extensions_mut().insert(notice);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let server = tokio::spawn(serve(listener, broken, quick(), std::future::pending()));
+    client.write_all(&wire("GET / HTTP/1.1|Host: a||")).await.unwrap();
+    assert_eq!(soon(delivered.recv()).await, Some(false));
     server.abort();
 }

@@ -1,9 +1,12 @@
 //! Did the client get its answer?
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::wire::{Transport, Wire};
@@ -51,8 +54,10 @@ impl fmt::Debug for Delivered {
 
 /// Whether the client that was just answered can have read the answer.
 pub(super) async fn reached<S: Transport>(wire: &mut Wire<S>, settle: Duration) -> bool {
-    // The end of the client's data may have arrived while the answer was being written.
-    let looked = std::future::poll_fn(|cx| std::task::Poll::Ready(wire.watch(cx))).await;
+    // A client that left while the answer was being written is known to the kernel, but to the runtime only after it has
+    // asked the kernel again.
+    yield_now().await;
+    let looked = poll_fn(|cx| Poll::Ready(wire.watch(cx))).await;
     match looked {
         Err(_) => false,
         Ok(()) if !wire.ended => wire.stream.peer_error().is_none(),

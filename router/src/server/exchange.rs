@@ -83,7 +83,8 @@ pub(super) enum End {
 /// Lets `handler` answer `request`, which is complete, and writes the answer.
 ///
 /// hyper parses, dispatches and encodes. It gets a connection that carries this one request and then neither bytes nor
-/// an end; whatever else the client sends meanwhile waits in the wire's inbox.
+/// an end, so a client that has closed its side is answered all the same. Whatever else it sends meanwhile waits in the
+/// wire's inbox.
 pub(super) async fn answer<S: Transport, H: Handler>(
     wire: &mut Wire<S>,
     request: Bytes,
