@@ -1,9 +1,11 @@
 //! What the configuration accepts, and how it says what is wrong.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tillswitch::cli::init::{self, InitArgs};
 use tillswitch::config::{Config, Faults, Repeat, Tip};
 use tillswitch_core::{
     Currency, Display, DriverError, DriverFactory, DriverRegistry, EndOfDay, Identity, Outcome, PaymentRequest,
@@ -602,4 +604,39 @@ fn a_broken_example_loads_or_says_where_it_is_broken() {
         }
     }
     assert!(refused > 50, "only {refused} of 200 variants were broken at all");
+}
+
+fn init(folder: &Path, driver: &str, terminal: Option<&str>, project: Option<&str>) -> InitArgs {
+    InitArgs {
+        terminal: terminal.map(str::to_owned),
+        driver: driver.to_owned(),
+        project: project.map(str::to_owned),
+        config: folder.join("tillswitch.toml"),
+        force: false,
+    }
+}
+
+#[test]
+fn the_first_file_loads_whatever_it_was_given() {
+    for (driver, terminal, project) in [
+        ("zvt-tcp", None, None),
+        ("zvt-tcp", Some("10.0.0.7:20007"), Some("3f942a4b")),
+        ("http", Some("http://10.0.0.7/pay"), Some("odd \"id\" \\ 'quoted'")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let args = init(folder.path(), driver, terminal, project);
+        assert_eq!(init::run(args.clone(), &registry()), ExitCode::SUCCESS);
+        let config = Config::load(&args.config, &registry()).unwrap();
+        assert_eq!(config.find_register(project, None).unwrap().terminal, "counter");
+        assert_eq!(init::run(args.clone(), &registry()), ExitCode::FAILURE, "it is there already");
+        assert_eq!(init::run(InitArgs { force: true, ..args }, &registry()), ExitCode::SUCCESS);
+    }
+}
+
+#[test]
+fn nothing_is_written_for_a_driver_that_there_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = init(folder.path(), "acme", None, None);
+    assert_eq!(init::run(args.clone(), &registry()), ExitCode::from(78));
+    assert!(!args.config.exists());
 }
