@@ -75,7 +75,7 @@ fn registry() -> DriverRegistry {
         keys: &["password", "keypad", "connection", "receipts"],
         secrets: &[],
     };
-    let http = Stub { name: "http", address: "url", keys: &["auth"], secrets: &["api_key", "auth.token"] };
+    let http = Stub { name: "http", address: "url", keys: &["auth"], secrets: &["api_key", "auth.token", "pass"] };
     let mut registry = DriverRegistry::new();
     registry.register(zvt).register(http);
     registry
@@ -443,11 +443,12 @@ fn a_secret_that_cannot_be_read_is_a_fault() {
 
 #[test]
 fn the_secrets_of_a_driver_are_handed_on_apart() {
-    let secrets = "api_key = \"hunter2\"\nauth = { user = \"u\", token = \"hunter3\" }\nurl = ";
+    let secrets = "api_key = \"hunter2\"\npass = \"hunter4\"\nauth = { user = \"u\", token = \"hunter3\" }\nurl = ";
     let config = loads(&shop("").replace("url = ", secrets));
     let settings = &config.terminals["bar"].settings;
     assert_eq!(settings.secrets["api_key"].reveal(), "hunter2");
     assert_eq!(settings.secrets["auth.token"].reveal(), "hunter3");
+    assert_eq!(settings.secrets["pass"].reveal(), "hunter4");
     assert!(!settings.table.contains_key("api_key") && settings.table["auth"].get("token").is_none());
     assert!(!format!("{config:?}").contains("hunter"), "Debug shows a secret");
     assert!(!format!("{:?}", config.warnings).contains("hunter"), "a warning shows a secret");

@@ -75,7 +75,9 @@ impl Config {
             let line = format!("default_register = {}", text(first));
             return UnknownRegister { project: None, line, table: "[webhook]".to_owned() };
         };
-        let terminal = self.terminals.keys().next().map_or("counter", String::as_str);
+        // Which of several terminals stands beside that till only a person knows; `check` refuses the placeholder.
+        let mut terminals = self.terminals.keys().map(String::as_str);
+        let terminal = terminals.next().filter(|_| terminals.next().is_none()).unwrap_or("NAME");
         let line = match id {
             Some(id) => format!("project_ids = [{}]", text(id)),
             None => format!("terminal = {}", text(terminal)),
