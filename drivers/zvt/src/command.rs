@@ -4,27 +4,9 @@ use std::fmt;
 
 use crate::apdu::{Apdu, ControlField, control};
 use crate::bcd;
-use crate::bmp::{self, BmpError, tag};
-use crate::charset::Charset;
+use crate::bmp::{BmpError, tag};
 use crate::fields::Fields;
-use crate::slip;
-use crate::tlv::{self, Tlv};
-
-/// What the config byte of a registration switches on.
-pub mod config_byte {
-    /// The ECR takes care of payment receipts; otherwise the PT prints them.
-    pub const PAYMENT_RECEIPTS_BY_ECR: u8 = 0x02;
-    /// The ECR takes care of administration receipts.
-    pub const ADMINISTRATION_RECEIPTS_BY_ECR: u8 = 0x04;
-    /// The PT sends intermediate status (04 FF).
-    pub const INTERMEDIATE_STATUS: u8 = 0x08;
-    /// No payment can be started on the PT's keypad.
-    pub const NO_PAYMENT_BY_KEYPAD: u8 = 0x10;
-    /// No administration can be started on the PT's keypad.
-    pub const NO_ADMINISTRATION_BY_KEYPAD: u8 = 0x20;
-    /// Receipts come as 06 D1 or 06 D3; only looked at with one of the first two.
-    pub const PRINT_COMMANDS: u8 = 0x80;
-}
+use crate::registration::Registration;
 
 /// What the service byte (BMP 03) asks for; its bits depend on the command.
 pub mod service_byte {
@@ -38,22 +20,12 @@ pub mod service_byte {
     pub const RESULT_ONLY: u8 = 0x03;
 }
 
-/// What the status byte (BMP 19) in the completion of a registration asks for.
-pub mod status_byte {
-    /// Initialisation (06 93) is needed.
-    pub const INITIALISATION_NEEDED: u8 = 0x01;
-    /// Diagnosis (06 70) is needed.
-    pub const DIAGNOSIS_NEEDED: u8 = 0x02;
-    /// An OPT action (08 20) is needed.
-    pub const OPT_ACTION_NEEDED: u8 = 0x04;
-}
-
 /// The payment type (BMP 19) that leaves the choice to the PT.
 pub const PAYMENT_TYPE_PT_DECIDES: u8 = 0x40;
 
 /// The terminal's password: six digits. `Debug` is masked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Password([u8; 3]);
+pub struct Password(pub(crate) [u8; 3]);
 
 /// A password that is not one to six digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,32 +129,6 @@ pub enum Command {
     LogOff,
     /// Any other command, or an answer.
     Other(Apdu),
-}
-
-/// Registration (06 00), whose layout is positional: password, config byte, currency, then fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registration {
-    /// The terminal's password.
-    pub password: Password,
-    /// See [`config_byte`].
-    pub config_byte: u8,
-    /// ISO 4217 number, without a tag on the wire. The fields need one in front.
-    pub currency: Option<u16>,
-    /// The service byte and the container.
-    pub fields: Fields,
-}
-
-/// What a registration tells the PT about the ECR, in its container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Abilities {
-    /// Columns of the ECR's printer (tag 12).
-    pub printer_width: Option<u8>,
-    /// The largest APDU the ECR takes, in bytes (tag 1A).
-    pub maximum_apdu: Option<u16>,
-    /// Commands that the PT may send (tag 26). Without 06 D3 among them slips come line by line.
-    pub permitted_commands: Vec<ControlField>,
-    /// The character set that the ECR asks for (tag 27 with 14). It counts only if the completion repeats it.
-    pub charset: Option<Charset>,
 }
 
 /// A command whose positional part is missing or no number.
@@ -319,92 +265,6 @@ impl Command {
     }
 }
 
-impl Registration {
-    /// A registration with everything that Tillswitch sends. Without `abilities` it has no container; a few
-    /// terminals refuse one with 84 9A.
-    pub fn new(
-        password: Password,
-        config_byte: u8,
-        currency: u16,
-        service_byte: u8,
-        abilities: Option<&Abilities>,
-    ) -> Result<Self, BmpError> {
-        bmp::from_currency(currency)?;
-        let fields = one_byte(tag::SERVICE_BYTE, service_byte);
-        let fields = match abilities {
-            Some(abilities) => fields.with_tlv(&abilities.to_tlv())?,
-            None => fields,
-        };
-        Ok(Self { password, config_byte, currency: Some(currency), fields })
-    }
-
-    /// What the container says, `None` when there is no container.
-    pub fn abilities(&self) -> Option<Abilities> {
-        self.fields.tlv().map(|tlv| Abilities::from_tlv(&tlv))
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut data = self.password.0.to_vec();
-        data.push(self.config_byte);
-        // A currency that does not fit is left out, and with it the fields, which need one in front.
-        if let Some(Ok(currency)) = self.currency.map(bmp::from_currency) {
-            data.extend(currency);
-            data.extend(self.fields.encode());
-        }
-        data
-    }
-
-    pub(crate) fn parse(data: &[u8]) -> Result<Self, CommandError> {
-        let control = control::REGISTRATION;
-        let (password, rest) = password_and_rest(control, data)?;
-        let (&config_byte, rest) = rest.split_first().ok_or(CommandError { control, missing: "config byte" })?;
-        if rest.is_empty() {
-            return Ok(Self { password, config_byte, currency: None, fields: Fields::new() });
-        }
-        let currency = rest.get(..2).and_then(bmp::to_currency).ok_or(CommandError { control, missing: "currency" })?;
-        Ok(Self { password, config_byte, currency: Some(currency), fields: Fields::parse(&rest[2..]) })
-    }
-}
-
-impl Abilities {
-    /// Whether the PT may send this command.
-    pub fn permits(&self, control: ControlField) -> bool {
-        self.permitted_commands.contains(&control)
-    }
-
-    fn to_tlv(&self) -> Tlv {
-        let mut tlv = Tlv::new();
-        if let Some(columns) = self.printer_width {
-            tlv = tlv.with(tlv::tag::PRINTER_WIDTH, &[slip::printer_width(columns)]);
-        }
-        if let Some(bytes) = self.maximum_apdu {
-            tlv = tlv.with(tlv::tag::MAXIMUM_APDU, &bytes.to_be_bytes());
-        }
-        if !self.permitted_commands.is_empty() {
-            let list = self.permitted_commands.iter();
-            let list = list.fold(Tlv::new(), |list, command| list.with(tlv::tag::ZVT_COMMAND, command));
-            tlv = tlv.with_container(tlv::tag::PERMITTED_COMMANDS, list);
-        }
-        if let Some(charset) = self.charset {
-            let chosen = Tlv::new().with(tlv::tag::CHARACTER_SET, &[charset.tag_value()]);
-            tlv = tlv.with_container(tlv::tag::CHARACTER_SETS, chosen);
-        }
-        tlv
-    }
-
-    fn from_tlv(tlv: &Tlv) -> Self {
-        let width = tlv.find(&[tlv::tag::PRINTER_WIDTH]).and_then(bcd::to_number);
-        let permitted = tlv.container(tlv::tag::PERMITTED_COMMANDS);
-        let commands = permitted.into_iter().flat_map(|list| list.values(tlv::tag::ZVT_COMMAND));
-        Self {
-            printer_width: width.and_then(|width| u8::try_from(width).ok()),
-            maximum_apdu: tlv.find(&[tlv::tag::MAXIMUM_APDU]).and_then(to_u16),
-            permitted_commands: commands.filter_map(|command| command.try_into().ok()).collect(),
-            charset: chosen_charset(tlv),
-        }
-    }
-}
-
 /// The positive answer: exactly `80 00 00`. A fourth byte puts some terminals out of step.
 pub fn positive() -> Apdu {
     Apdu::new(control::POSITIVE, Vec::new())
@@ -425,16 +285,6 @@ pub fn unknown_command() -> Apdu {
     negative(0x83)
 }
 
-/// The character set that a container chooses: exactly one tag 14 inside 27, or one beside it. Both are in use.
-pub(crate) fn chosen_charset(tlv: &Tlv) -> Option<Charset> {
-    let sets = tlv.container(tlv::tag::CHARACTER_SETS).unwrap_or(tlv);
-    let mut values = sets.values(tlv::tag::CHARACTER_SET);
-    match (values.next(), values.next()) {
-        (Some(only), None) => Charset::from_tag(only),
-        _ => None,
-    }
-}
-
 fn amount_and_currency(amount_minor: u64, currency: Option<u16>) -> Result<Fields, BmpError> {
     let fields = Fields::new().with_amount(amount_minor)?;
     match currency {
@@ -443,7 +293,7 @@ fn amount_and_currency(amount_minor: u64, currency: Option<u16>) -> Result<Field
     }
 }
 
-fn one_byte(tag: u8, value: u8) -> Fields {
+pub(crate) fn one_byte(tag: u8, value: u8) -> Fields {
     Fields::new().with(tag, &[value]).expect("the table of bitmap tags lists this field with one byte")
 }
 
@@ -455,11 +305,89 @@ fn split_password(control: ControlField, data: &[u8]) -> Result<(Password, Field
     password_and_rest(control, data).map(|(password, rest)| (password, Fields::parse(rest)))
 }
 
-fn password_and_rest(control: ControlField, data: &[u8]) -> Result<(Password, &[u8]), CommandError> {
+pub(crate) fn password_and_rest(control: ControlField, data: &[u8]) -> Result<(Password, &[u8]), CommandError> {
     let (bytes, rest) = data.split_first_chunk::<3>().ok_or(CommandError { control, missing: "password" })?;
     Ok((Password(*bytes), rest))
 }
 
-fn to_u16(bytes: &[u8]) -> Option<u16> {
-    bytes.iter().try_fold(0_u16, |number, byte| number.checked_mul(256)?.checked_add((*byte).into()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EUR: u16 = 978;
+
+    fn password() -> Password {
+        Password::new("123456").expect("six digits")
+    }
+
+    /// `expected` is the message in hexadecimal. What was built is read again as the same.
+    fn check(command: Command, expected: &str) {
+        let apdu = command.encode();
+        let bytes = apdu.encode().expect("commands are short");
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        assert_eq!(hex.join(" "), expected);
+        assert_eq!(Command::parse(&apdu), Ok(command));
+    }
+
+    #[test]
+    fn payments() -> Result<(), BmpError> {
+        check(Command::authorization(1250, None)?, "06 01 07 04 00 00 00 00 12 50");
+        check(Command::authorization(11000, Some(EUR))?, "06 01 0A 04 00 00 00 01 10 00 49 09 78");
+        check(Command::refund(password(), 1250, None)?, "06 31 0A 12 34 56 04 00 00 00 00 12 50");
+        check(Command::reversal(password(), "0470")?, "06 30 06 12 34 56 87 04 70");
+        assert!(Command::authorization(1_000_000_000_000, None).is_err());
+        assert!(Command::reversal(password(), "").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn service() {
+        check(Command::status_enquiry(password()), "05 01 03 12 34 56");
+        check(Command::detailed_status_enquiry(password()), "05 01 05 12 34 56 03 04");
+        check(Command::StatusEnquiry { password: None, fields: Fields::new() }, "05 01 00");
+        check(Command::repeat_result(password()), "06 20 05 12 34 56 03 03");
+        check(Command::end_of_day(password()), "06 50 03 12 34 56");
+        check(Command::Initialisation { password: password() }, "06 93 03 12 34 56");
+        check(Command::diagnosis(), "06 70 00");
+        check(Command::Abort, "06 B0 00");
+        check(Command::LogOff, "06 02 00");
+    }
+
+    #[test]
+    fn incomplete_commands_say_what_is_missing() {
+        fn check(control: ControlField, data: &[u8], missing: &'static str) {
+            let apdu = Apdu::new(control, data.to_vec());
+            assert_eq!(Command::parse(&apdu), Err(CommandError { control, missing }));
+        }
+        check(control::REVERSAL, &[0x12, 0x34], "password");
+        check(control::STATUS_ENQUIRY, &[0x12], "password");
+        check(control::REGISTRATION, &[0x12, 0x34, 0x56], "config byte");
+        check(control::REGISTRATION, &[0x12, 0x34, 0x56, 0xBE, 0x09], "currency");
+        check(control::REGISTRATION, &[0x12, 0x34, 0x56, 0xBE, 0x0F, 0x78], "currency");
+    }
+
+    #[test]
+    fn passwords() {
+        assert_eq!(Password::new("1"), Password::new("000001"));
+        for wrong in ["", "1234567", "12345a"] {
+            assert_eq!(Password::new(wrong), Err(PasswordError), "{wrong}");
+        }
+        assert_eq!(format!("{:?}", Command::Initialisation { password: password() }).find("12"), None);
+    }
+
+    #[test]
+    fn answers() {
+        assert_eq!(positive().encode(), Ok(vec![0x80, 0, 0]));
+        assert_eq!(goods_not_issued().encode(), Ok(vec![0x84, 0x66, 0]));
+        assert_eq!(unknown_command().encode(), Ok(vec![0x84, 0x83, 0]));
+    }
+
+    #[test]
+    fn what_moves_money() -> Result<(), BmpError> {
+        assert!(Command::authorization(1, None)?.moves_money());
+        assert!(Command::reversal(password(), "1")?.moves_money());
+        assert!(!Command::repeat_result(password()).moves_money());
+        assert!(!Command::end_of_day(password()).moves_money());
+        Ok(())
+    }
 }

@@ -195,7 +195,8 @@ impl Fields {
         self.get(tag::TLV).map(Tlv::parse)
     }
 
-    /// The data block. The undecoded rest comes last, so that what was read is written again unchanged.
+    /// The data block. The undecoded rest comes last, so that what was read is written again unchanged,
+    /// except that lengths take their shortest form.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for field in &self.fields {

@@ -1,4 +1,29 @@
-//! ZVT terminals.
+//! What the terminals that speak ZVT are made of: drivers `zvt-tcp` and `zvt-serial`, and a simulated terminal.
+//!
+//! # The map of the code
+//!
+//! From the wire upwards. Everything below turns bytes into values and back; nothing in it does I/O, and nothing
+//! fails on what a terminal sends: what cannot be understood is kept beside what was.
+//!
+//! | file | question |
+//! |---|---|
+//! | `apdu` | How is a message cut out of a stream of bytes? |
+//! | `bcd`, `clock`, `charset` | What do nibbles, clocks and characters look like as bytes? |
+//! | `bmp` | How is one bitmap field told from the next? |
+//! | `tlv` | What does the container of BMP 06 hold? |
+//! | `fields` | What does a data block hold? Getters for every field that a payment needs, and setters. |
+//! | `command` | What does the ECR say? Built by the driver, read by the simulated terminal. |
+//! | `registration` | How does the ECR introduce itself? |
+//! | `reply` | What does the PT say? |
+//! | `slip` | What is a slip made of? |
+//! | `tables` | The standard's tables, as data. |
+//! | `trace` | What of a message may be read in a log? |
+//!
+//! # What is deliberately absent
+//!
+//! Card numbers: no getter returns one, only its last four digits. `Debug` of messages, fields and slips shows tags
+//! and lengths, because anything else would reach a log some day. Commands that read cards or ask the customer for
+//! input (06 C0, 06 E2): the protocol has no authentication, so a router that offered them would help an attacker.
 
 pub mod apdu;
 pub mod bcd;
@@ -7,6 +32,7 @@ pub mod charset;
 pub mod clock;
 pub mod command;
 pub mod fields;
+pub mod registration;
 pub mod reply;
 pub mod slip;
 pub mod tables;

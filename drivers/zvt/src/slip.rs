@@ -1,6 +1,5 @@
 //! What a slip is made of: lines, how each is printed, and whom the slip is for.
 
-use crate::bcd;
 use crate::charset::Charset;
 use crate::tlv::{Content, Object, Tlv, tag};
 
@@ -205,11 +204,6 @@ pub fn print_block(kind: SlipKind, lines: &[SlipLine], charset: Charset) -> Tlv 
     let block = Tlv::new().with(tag::RECEIPT_KIND, &[kind.tag_value()]);
     let block = if charset == Charset::Cp437 { block } else { block.with(tag::CHARACTER_SET, &[charset.tag_value()]) };
     block.with_container(tag::PRINT_TEXTS, texts)
-}
-
-/// The value of tag 12 for a printer of `columns` characters, at most 99.
-pub(crate) fn printer_width(columns: u8) -> u8 {
-    bcd::from_number::<1>(columns.into()).map_or(0x99, |[width]| width)
 }
 
 /// Terminals by card complete append a container to the text once containers are in use.

@@ -171,7 +171,8 @@ impl Tlv {
         })
     }
 
-    /// The value of BMP 06. The undecoded rest comes last, so that what was read is written again unchanged.
+    /// The value of BMP 06. The undecoded rest comes last, so that what was read is written again unchanged,
+    /// except that lengths take their shortest form.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for object in &self.objects {
@@ -179,7 +180,7 @@ impl Tlv {
                 Content::Bytes(value) => value.clone(),
                 Content::Objects(tlv) => tlv.encode(),
             };
-            bytes.extend(object.tag.to_be_bytes().into_iter().skip_while(|byte| *byte == 0));
+            bytes.extend(encode_tag(object.tag));
             bytes.extend(encode_length(value.len()));
             bytes.extend(value);
         }
@@ -247,6 +248,13 @@ pub(crate) fn encode_length(length: usize) -> Vec<u8> {
         // A value above 65535 bytes has no form here; the APDU around it, which is limited to 65535, refuses it.
         _ => vec![0x82, (length >> 8) as u8, length as u8],
     }
+}
+
+/// Writes a tag; the tag 00 takes a byte too.
+fn encode_tag(tag: u32) -> impl Iterator<Item = u8> {
+    let bytes = tag.to_be_bytes();
+    let unused = bytes.iter().take(3).take_while(|byte| **byte == 0).count();
+    bytes.into_iter().skip(unused)
 }
 
 fn parse_inside(bytes: &[u8], parent: Option<u32>, depth: usize) -> Tlv {
@@ -317,6 +325,7 @@ mod tests {
         check(&[0x07, 0x00, 0x24, 0x00], "[07: 0 bytes, 24: []]");
         check(&[0x24, 0x04, 0x07, 0x02, 0x41, 0x42], "[24: [07: 2 bytes]]");
         check(&[0x1F, 0x07, 0x01, 0x02], "[1F07: 1 bytes]");
+        check(&[0x00, 0x01, 0x02], "[00: 1 bytes]");
         check(&[0x60, 0x06, 0x43, 0x01, 0x00, 0x1F, 0x2B, 0x00], "[60: [43: 1 bytes, 1F2B: 0 bytes]]");
     }
 

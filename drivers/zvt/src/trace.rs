@@ -7,10 +7,10 @@
 
 use crate::apdu::{Apdu, ControlField, control};
 use crate::bcd;
-use crate::bmp::{Field, tag};
+use crate::bmp::{self, Field, tag};
 use crate::clock::{Date, MonthDay, TimeOfDay};
-use crate::command::Registration;
 use crate::fields::Fields;
+use crate::registration::Registration;
 use crate::reply::Completion;
 use crate::tables::{intermediate_status, result_codes, terminal_status};
 use crate::tlv::{self, Content, Object, Tlv};
@@ -123,7 +123,7 @@ fn registration(data: &[u8]) -> Vec<String> {
         return masked_data(data);
     };
     let mut words = vec![masked("password", 3), masked("config", 1)];
-    words.extend(read.currency.map(|currency| format!("currency {currency:03}")));
+    words.extend(read.currency.and_then(currency));
     words.extend(fields(&read.fields));
     words
 }
@@ -172,8 +172,12 @@ fn completion(data: &[u8]) -> Vec<String> {
     words
 }
 
+/// When a block cannot be read to its end, its fields may not be where they seem to be, and digits that look like an
+/// amount may be part of a card number. Then no value longer than one byte is printed.
 fn fields(fields: &Fields) -> Vec<String> {
-    let mut words: Vec<String> = fields.all().iter().map(field).collect();
+    let is_sound = fields.undecoded().is_empty();
+    let shown = |read: &Field| if is_sound || read.value.len() == 1 { field(read) } else { masked_field(read) };
+    let mut words: Vec<String> = fields.all().iter().map(shown).collect();
     if !fields.undecoded().is_empty() {
         words.push(masked("undecoded", fields.undecoded().len()));
     }
@@ -184,26 +188,39 @@ fn field(field: &Field) -> String {
     if field.tag == tag::TLV {
         return container(&Tlv::parse(&field.value));
     }
-    allowed(field).unwrap_or_else(|| masked(&format!("{:02X}", field.tag), field.value.len()))
+    allowed(field).unwrap_or_else(|| masked_field(field))
+}
+
+fn masked_field(field: &Field) -> String {
+    masked(&format!("{:02X}", field.tag), field.value.len())
 }
 
 /// The allow-list. A value that does not have the form of its field is not printed either.
 fn allowed(field: &Field) -> Option<String> {
     let value = field.value.as_slice();
     match field.tag {
-        tag::AMOUNT => bcd::to_number(value).map(|minor| format!("amount {minor}")),
+        tag::AMOUNT => amount(value),
         tag::TRACE_NUMBER => bcd::to_digits(value).map(|digits| format!("trace {digits}")),
         tag::TIME => TimeOfDay::from_bcd(value).map(time),
         tag::DATE => MonthDay::from_bcd(value).map(|date| format!("date {:02}-{:02}", date.month, date.day)),
         tag::DATE_WITH_YEAR => Date::from_bcd(value).map(long_date),
         tag::RESULT_CODE => value.first().map(|code| result(*code)),
         tag::TERMINAL_ID => bcd::to_digits(value).map(|digits| format!("terminal ..{}", &digits[digits.len() - 4..])),
-        tag::CURRENCY => bcd::to_number(value).map(|number| format!("currency {number:03}")),
+        tag::CURRENCY => bmp::to_currency(value).and_then(currency),
         tag::RECEIPT_NUMBER => bcd::to_digits(value).map(|digits| format!("receipt {digits}")),
         tag::TYPE => value.first().map(|value| format!("type {value:02X}")),
         tag::CARD_TYPE => value.first().map(|value| format!("card type {value}")),
         _ => None,
     }
+}
+
+/// Nobody pays ten million at a counter; so many digits are something else.
+fn amount(value: &[u8]) -> Option<String> {
+    bcd::to_number(value).filter(|minor| *minor < 1_000_000_000).map(|minor| format!("amount {minor}"))
+}
+
+fn currency(number: u16) -> Option<String> {
+    (number < 1000).then(|| format!("currency {number:03}"))
 }
 
 fn time(time: TimeOfDay) -> String {
@@ -266,6 +283,11 @@ mod tests {
             Direction::Pt,
             &[0x06, 0x0F, 0x05, 0x19, 0x00, 0x49, 0x09, 0x78],
             "PT> 06 0F completion, 5 bytes: type 00 currency 978",
+        );
+        check(
+            Direction::Pt,
+            &[0x04, 0x0F, 0x08, 0x27, 0x05, 0x87, 0x04, 0x70, 0xC3, 0x41, 0x42],
+            "PT> 04 0F status information, 8 bytes: result 05 (refused by the bank) ‹87,2› ‹undecoded,3›",
         );
         check(Direction::Pt, &[0x0F, 0xA1, 0x02, 0x12, 0x34], "PT> 0F A1 unknown command, 2 bytes: ‹data,2›");
     }
