@@ -1,0 +1,166 @@
+//! What happens to a payment when connections are refused, kept, closed or silent?
+
+mod support;
+
+use std::time::Duration;
+
+use support::{driver, euros, execute, summary};
+use tempfile::TempDir;
+use tillswitch_core::conformance::TestSession;
+use tillswitch_core::{DriverError, Resolution};
+use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions, Step};
+use tokio::net::TcpListener;
+
+async fn simulator(script: &[Step]) -> (HttpSimulator, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SimulatorOptions { script: script.to_vec(), ..SimulatorOptions::new(folder.path().join("ledger")) };
+    (HttpSimulator::start(options).await.unwrap(), folder)
+}
+
+fn receipts(terminal: &HttpSimulator) -> Vec<String> {
+    terminal.ledger().into_iter().map(|entry| entry.receipt_number).collect()
+}
+
+#[tokio::test]
+async fn payments_share_a_connection() {
+    let (terminal, _folder) = simulator(&[]).await;
+    let mut driver = driver(&terminal.url(), "5s", "EUR");
+    for _ in 0..20 {
+        assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    }
+    assert_eq!((terminal.connections(), terminal.money_commands(), terminal.ledger().len()), (1, 20, 20));
+    driver.close().await;
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    assert_eq!(terminal.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_costs_no_payment() {
+    let (terminal, _folder) = simulator(&[Step::IdleClose; 5]).await;
+    let mut driver = driver(&terminal.url(), "5s", "EUR");
+    for _ in 0..6 {
+        assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    }
+    assert_eq!(receipts(&terminal), ["0001", "0002", "0003", "0004", "0005", "0006"]);
+    assert_eq!(terminal.money_commands(), 6);
+}
+
+#[tokio::test]
+async fn a_second_answer_is_not_taken_for_the_next_payment() {
+    let (terminal, _folder) = simulator(&[Step::AnswerTwice, Step::Decline]).await;
+    let mut driver = driver(&terminal.url(), "5s", "EUR");
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "declined");
+    assert_eq!((terminal.ledger().len(), terminal.connections()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_failure_leaves_the_next_payment_well() {
+    let failures = [Step::CutBeforeBooking, Step::CutAfterBooking, Step::CutInAnswer, Step::Garbage, Step::TooLong];
+    let (terminal, _folder) = simulator(&failures).await;
+    let mut driver = driver(&terminal.url(), "5s", "EUR");
+    for _ in failures {
+        assert!(matches!(execute(&mut *driver, &euros("25.90")).await, Err(DriverError::InDoubt(_))));
+    }
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    assert_eq!((terminal.money_commands(), terminal.ledger().len()), (6, 5));
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut driver = driver(&format!("http://{free}/payment"), "5s", "EUR");
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "not started: unreachable");
+    assert!(matches!(driver.status().await, Err(DriverError::NotStarted(_))));
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_unreachable() {
+    let mut driver = driver("http://terminal.invalid/payment", "5s", "EUR");
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "not started: unreachable");
+}
+
+#[tokio::test]
+async fn a_name_cannot_hide_a_forbidden_address() {
+    // The system reads this as 169.254.169.254.
+    let mut driver = driver("http://2852039166/payment", "5s", "EUR");
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "not started: refused");
+}
+
+#[tokio::test]
+async fn a_failed_tls_handshake_has_sent_nothing() {
+    let (terminal, _folder) = simulator(&[]).await;
+    let url = format!("https://{}/payment", terminal.addr());
+    let mut driver = driver(&url, "5s", "EUR");
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "not started: unreachable");
+    assert_eq!(terminal.money_commands(), 0);
+}
+
+#[tokio::test]
+async fn a_silent_terminal_is_in_doubt_and_a_person_decides() {
+    let (terminal, _folder) = simulator(&[Step::NeverAnswers]).await;
+    let mut driver = driver(&terminal.url(), "200ms", "EUR");
+    let request = euros("25.90");
+    assert_eq!(summary(&execute(&mut *driver, &request).await), "in doubt: no_answer");
+    let found = driver.resolve(&request, &mut TestSession::new()).await;
+    assert!(matches!(&found, Ok(Resolution::Undecided(evidence)) if evidence.message.contains("by hand")), "{found:?}");
+    assert_eq!(terminal.money_commands(), 1);
+}
+
+#[tokio::test]
+async fn an_abort_while_the_customer_pays_changes_nothing_but_a_line_on_the_display() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SimulatorOptions {
+        card_time: Duration::from_millis(100),
+        ..SimulatorOptions::new(folder.path().join("ledger"))
+    };
+    let terminal = HttpSimulator::start(options).await.unwrap();
+    let mut session = TestSession::new();
+    session.abort_when_shown = true;
+    let result = driver(&terminal.url(), "5s", "EUR").execute(&euros("25.90"), &mut session).await;
+    assert_eq!(summary(&result), "approved 25.90 EUR");
+    assert!(session.shown.iter().any(|line| line.message.contains("stop key")), "{:?}", session.shown);
+}
+
+#[tokio::test]
+async fn an_abort_before_the_send_sends_nothing() {
+    let (terminal, _folder) = simulator(&[]).await;
+    let mut session = TestSession::new();
+    session.request_abort();
+    let result = driver(&terminal.url(), "5s", "EUR").execute(&euros("25.90"), &mut session).await;
+    assert_eq!((summary(&result).as_str(), terminal.money_commands()), ("cancelled", 0));
+}
+
+#[tokio::test]
+async fn the_terminal_finishes_when_the_till_has_hung_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SimulatorOptions {
+        card_time: Duration::from_millis(300),
+        ..SimulatorOptions::new(folder.path().join("ledger"))
+    };
+    let terminal = HttpSimulator::start(options).await.unwrap();
+    let result = execute(&mut *driver(&terminal.url(), "100ms", "EUR"), &euros("25.90")).await;
+    assert_eq!(summary(&result), "in doubt: no_answer");
+    let booked = async {
+        while terminal.ledger().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), booked).await.expect("the customer's payment is booked");
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_stored_is_in_doubt() {
+    let (terminal, _folder) = simulator(&[]).await;
+    let mut session = TestSession::new();
+    session.record_fails = true;
+    let result = driver(&terminal.url(), "5s", "EUR").execute(&euros("25.90"), &mut session).await;
+    assert_eq!((summary(&result).as_str(), terminal.ledger().len()), ("in doubt: not_stored", 1));
+}
+
+#[tokio::test]
+async fn a_terminal_that_takes_connections_is_ready() {
+    let (terminal, _folder) = simulator(&[]).await;
+    assert!(driver(&terminal.url(), "5s", "EUR").status().await.unwrap().ready);
+    assert_eq!(terminal.money_commands(), 0);
+}
