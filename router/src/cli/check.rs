@@ -70,7 +70,7 @@ fn check(args: &CheckArgs, registry: &DriverRegistry, limits: Limits) -> Checked
         true => format!("{}\n", as_json(&config, &states, note.as_deref())),
         false => as_text(&args.config, &config, &states, note.as_deref()),
     };
-    Checked { out, err: String::new(), code: u8::from(states.values().any(|state| !state.ready)) }
+    Checked { out, err: String::new(), code: u8::from(states.values().any(State::is_bad)) }
 }
 
 fn refused(args: &CheckArgs, faults: &Faults) -> Checked {
@@ -86,16 +86,16 @@ fn refused(args: &CheckArgs, faults: &Faults) -> Checked {
 /// What one terminal answered.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 struct State {
-    ready: bool,
+    /// `None` where the terminal cannot be asked: no reason to distrust the file, and no promise either.
+    ready: Option<bool>,
     message: String,
 }
 
 impl From<Result<TerminalStatus, DriverError>> for State {
     fn from(answer: Result<TerminalStatus, DriverError>) -> State {
         match answer {
-            Ok(status) => State { ready: status.ready, message: describe(status) },
-            // Not every terminal can be asked, and one that cannot is no reason to distrust the file.
-            Err(DriverError::Unsupported) => State { ready: true, message: "cannot be asked".to_owned() },
+            Ok(status) => State { ready: Some(status.ready), message: describe(status) },
+            Err(DriverError::Unsupported) => State { ready: None, message: "its driver cannot ask it".to_owned() },
             Err(DriverError::NotStarted(reason) | DriverError::InDoubt(reason)) => State::bad(reason.message),
         }
     }
@@ -103,7 +103,11 @@ impl From<Result<TerminalStatus, DriverError>> for State {
 
 impl State {
     fn bad(message: impl Into<String>) -> State {
-        State { ready: false, message: message.into() }
+        State { ready: Some(false), message: message.into() }
+    }
+
+    fn is_bad(&self) -> bool {
+        self.ready == Some(false)
     }
 }
 
@@ -171,7 +175,7 @@ fn as_json(config: &Config, states: &BTreeMap<String, State>, note: Option<&str>
         json!({ "name": terminal.name, "driver": terminal.driver, "address": address, "status": state })
     };
     json!({
-        "ok": states.values().all(|state| state.ready),
+        "ok": !states.values().any(State::is_bad),
         "file": config.file,
         "registers": config.registers.values().map(register).collect::<Vec<_>>(),
         "terminals": config.terminals.values().map(terminal).collect::<Vec<_>>(),
@@ -191,7 +195,7 @@ fn as_text(file: &Path, config: &Config, states: &BTreeMap<String, State>, note:
     for warning in &config.warnings {
         text += &format!("\nwarning: {}", warning.describe(file));
     }
-    let failed = states.values().filter(|state| !state.ready).count();
+    let failed = states.values().filter(|state| state.is_bad()).count();
     let warned = match config.warnings.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
@@ -217,7 +221,11 @@ fn registers(config: &Config) -> Vec<[String; 5]> {
 
 fn answers(states: &BTreeMap<String, State>) -> Vec<[String; 3]> {
     let row = |(name, state): (&String, &State)| {
-        let ready = if state.ready { "ready" } else { "not ready" };
+        let ready = match state.ready {
+            Some(true) => "ready",
+            Some(false) => "not ready",
+            None => "unknown",
+        };
         [name.clone(), ready.to_owned(), state.message.clone()]
     };
     states.iter().map(row).collect()
@@ -341,7 +349,7 @@ FILE: ok, 1 warning
             "off      not ready  nobody answers at off",
             "hangs    not ready  no answer within",
             "crashes  not ready  its driver crashed",
-            "mute     ready      cannot be asked",
+            "mute     unknown    its driver cannot ask it",
             "3 of 5 terminals not ready",
         ] {
             assert!(checked.out.contains(line), "{line}: {}", checked.out);

@@ -132,17 +132,22 @@ fn next_steps(args: &InitArgs, config: &Config) -> String {
 
 /// A webhook as the point of sale sends it, for a shell.
 fn curl(args: &InitArgs, config: &Config) -> String {
-    let project = args.project.as_ref().map(|id| serde_json::json!({ "id": id }));
+    let (listen, path) = (config.server.listen, &config.webhook.path);
+    let body = shell_body(args.project.as_deref());
+    format!("curl -i http://{listen}{path} -H 'Content-Type: application/json' -d '{body}'")
+}
+
+/// The event between single quotes of a shell, which fills in the time.
+fn shell_body(project: Option<&str>) -> String {
     let mut body = serde_json::json!({
         "operation": "sale", "currency": "EUR", "amount": 1, "documentNumber": "TEST-1", "documentType": "invoice",
         "createdAt": "NOW",
     });
-    if let Some(project) = project {
-        body["project"] = project;
+    if let Some(id) = project {
+        body["project"] = serde_json::json!({ "id": id });
     }
-    let body = body.to_string().replace('\'', r"'\''").replace("NOW", "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'");
-    let (listen, path) = (config.server.listen, &config.webhook.path);
-    format!("curl -i http://{listen}{path} -H 'Content-Type: application/json' -d '{body}'")
+    let quoted = body.to_string().replace('\'', r"'\''");
+    quoted.replacen("\"NOW\"", "\"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'\"", 1)
 }
 
 #[cfg(test)]
@@ -205,5 +210,16 @@ mod tests {
         let path = folder.path().join("tillswitch.toml");
         write(&path, "text", false).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_line_to_try_survives_a_shell() {
+        let id = "o'x $(echo NOW) `id`";
+        let shell =
+            std::process::Command::new("sh").arg("-c").arg(format!("printf %s '{}'", shell_body(Some(id)))).output();
+        let body: serde_json::Value = serde_json::from_slice(&shell.unwrap().stdout).unwrap();
+        assert_eq!(body["project"]["id"], id);
+        assert!(body["createdAt"].as_str().unwrap().ends_with('Z'), "{body}");
     }
 }
