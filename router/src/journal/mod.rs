@@ -1,6 +1,18 @@
 //! What must be on disk, and when.
 
+mod change;
+mod disk;
+mod failure;
+mod identity;
+mod insert;
+mod lock;
+mod read;
+mod reader;
 pub mod record;
+mod schema;
+mod sqlite;
+mod value;
+mod writer;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,7 +21,10 @@ use async_trait::async_trait;
 use tillswitch_core::{Document, Money, Operation, Outcome, PaymentId, Receipt};
 
 use crate::code::Code;
+pub use disk::{Disk, RealDisk};
+pub use lock::{Held, NotTaken, StateLock};
 pub use record::{Actor, History, Incident, Payment, State, TerminalKey, Transition, Verdict};
+pub use sqlite::{Options, SqliteJournal};
 
 /// The store of all payments.
 ///

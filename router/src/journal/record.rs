@@ -121,6 +121,8 @@ impl fmt::Display for Actor {
 }
 
 /// Why a payment stands where it stands.
+// One per payment: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Verdict {

@@ -1,0 +1,99 @@
+//! How a payment and the keys of an event are written down.
+
+use std::time::SystemTime;
+
+use rusqlite::{Connection, named_params, params};
+use tillswitch_core::PaymentId;
+
+use super::failure::Failure;
+use super::value::{json, micros, minor};
+use super::{Actor, Admission, Keys, NewPayment, State, Verdict, change};
+use crate::code::Code;
+
+/// A new payment with its keys: `received`, and `dispatched` at once if the terminal is free.
+pub(super) fn payment(connection: &Connection, new: &NewPayment, original: Option<PaymentId>) -> Result<(), Failure> {
+    let now = micros(SystemTime::now());
+    let dispatched = new.admission == Admission::Dispatch;
+    let state = if dispatched { State::Dispatched } else { State::Received };
+    let seq = row(connection, new, original, state, dispatched.then_some(now))?;
+    event(connection, new, seq, None)?;
+    let actor = actor(&new.keys).to_string();
+    change::transition(connection, seq, State::Received, &actor, &new.evidence, now)?;
+    if dispatched {
+        change::transition(connection, seq, State::Dispatched, &actor, "given to the terminal's driver", now)?;
+    }
+    Ok(())
+}
+
+/// A request that came too late: written down as `expired`, recognised when it comes again.
+pub(super) fn too_old(connection: &Connection, new: &NewPayment, text: &str) -> Result<(), Failure> {
+    let seq = row(connection, new, None, State::Received, None)?;
+    event(connection, new, seq, None)?;
+    let actor = actor(&new.keys).to_string();
+    change::transition(connection, seq, State::Received, &actor, &new.evidence, micros(SystemTime::now()))?;
+    change::settle(connection, seq, State::Expired, &Verdict::because(Code::TooOld, text), &actor, text)
+}
+
+/// The keys of an event: of a payment, or of what was refused because of it.
+pub(super) fn event(
+    connection: &Connection,
+    new: &NewPayment,
+    payment: i64,
+    refused: Option<Code>,
+) -> Result<(), Failure> {
+    let Keys::Event { guid, content, has_created_at } = &new.keys;
+    let sql =
+        "INSERT INTO events (guid, content, has_created_at, payment, refused, register, amount_minor, currency, at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    connection.prepare_cached(sql)?.execute(params![
+        guid,
+        content,
+        has_created_at,
+        payment,
+        refused.map(Code::name),
+        new.register,
+        minor(new.amount.minor()),
+        new.amount.currency().code(),
+        micros(new.received_at),
+    ])?;
+    Ok(())
+}
+
+fn row(
+    connection: &Connection,
+    new: &NewPayment,
+    original: Option<PaymentId>,
+    state: State,
+    dispatched_at: Option<i64>,
+) -> Result<i64, Failure> {
+    let sql = "INSERT INTO payments (id, state, operation, amount_minor, currency, tip_minor, register, terminal, driver,
+                   terminal_identity, document_number, document_type, original, accept_partial, received_at, dispatched_at)
+               VALUES (:id, :state, :operation, :amount_minor, :currency, :tip_minor, :register, :terminal, :driver,
+                   :terminal_identity, :document_number, :document_type, :original, :accept_partial, :received_at,
+                   :dispatched_at)";
+    connection.prepare_cached(sql)?.execute(named_params! {
+        ":id": new.id.to_string(),
+        ":state": state.name(),
+        ":operation": new.operation.name(),
+        ":amount_minor": minor(new.amount.minor()),
+        ":currency": new.amount.currency().code(),
+        ":tip_minor": new.tip_minor.map(minor),
+        ":register": new.register,
+        ":terminal": new.terminal.name,
+        ":driver": new.terminal.driver,
+        ":terminal_identity": json(&new.terminal.identity),
+        ":document_number": new.document.as_ref().map(|document| &document.number),
+        ":document_type": new.document.as_ref().and_then(|document| document.kind.as_ref()),
+        ":original": original.map(|id| id.to_string()),
+        ":accept_partial": new.accept_partial,
+        ":received_at": micros(new.received_at),
+        ":dispatched_at": dispatched_at,
+    })?;
+    Ok(connection.last_insert_rowid())
+}
+
+fn actor(keys: &Keys) -> Actor {
+    match keys {
+        Keys::Event { .. } => Actor::Webhook,
+    }
+}

@@ -1,0 +1,202 @@
+//! How the journal's file comes to be, and which file is refused.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::JournalError;
+use super::failure::{self, Severity};
+
+/// What turns version n into version n + 1, from the empty file on. A script that was released is never changed.
+const VERSIONS: &[&str] = &[include_str!("schema.sql")];
+/// `TlSw` in SQLite's header: this file is a journal of Tillswitch.
+const APPLICATION_ID: i64 = 0x546C_5377;
+/// How long another program (somebody's `sqlite3`) may hold the file before it is in the way.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Statements that are kept prepared; more than the journal has.
+const STATEMENTS: usize = 96;
+
+/// Opens the file for the writer, creating or migrating it as needed.
+pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
+    create_private(path).map_err(|error| cannot_open(path, &error))?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare(&connection, path, VERSIONS).map_err(|failure| match failure {
+        failure::Failure::Refused(error) => error,
+        failure::Failure::Sql(error) => open_error(path, &error),
+    })?;
+    Ok(connection)
+}
+
+/// Opens a file that [`open`] has prepared, for reading only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// Makes a folder that only its owner can look into; one that is there already keeps its mode.
+pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Makes a file that only its owner can read. SQLite gives its companions the same mode.
+fn create_private(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    private_folder(folder)?;
+    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    // The file's name has to survive a power cut as well as its content.
+    File::open(folder)?.sync_all()
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, JournalError> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| open_error(path, &error))?;
+    let settings = || {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "temp_store", "memory")
+    };
+    settings().map_err(|error: rusqlite::Error| open_error(path, &error))?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection, path: &Path, versions: &[&str]) -> Result<(), failure::Failure> {
+    let empty = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
+    if !empty {
+        recognise(connection, versions.len())?;
+        check(connection)?;
+    }
+    // Write-ahead logging is a property of the file, `synchronous` of the connection.
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let text = format!("{}: its file system cannot share memory, which SQLite's WAL needs", path.display());
+        return Err(JournalError::ReadOnly(text).into());
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // The writer runs the checkpoints itself, so that an error of one is not overlooked.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    migrate(connection, path, versions)
+}
+
+fn recognise(connection: &Connection, newest: usize) -> Result<(), failure::Failure> {
+    let application: i64 = pragma(connection, "application_id")?;
+    if application != APPLICATION_ID {
+        return Err(JournalError::Damaged("the file is a database, but not a journal of Tillswitch".into()).into());
+    }
+    let version: i64 = pragma(connection, "user_version")?;
+    if !(1..=newest as i64).contains(&version) {
+        let text = format!(
+            "it has schema version {version} and this Tillswitch knows versions 1 to {newest}; \
+             start the Tillswitch that wrote it, or a newer one"
+        );
+        return Err(JournalError::Damaged(text).into());
+    }
+    Ok(())
+}
+
+fn check(connection: &Connection) -> Result<(), failure::Failure> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(JournalError::Damaged(found).into()) }
+}
+
+/// Runs the scripts that the file has not seen, in one transaction, after copying a file that has content.
+fn migrate(connection: &Connection, path: &Path, versions: &[&str]) -> Result<(), failure::Failure> {
+    let version: i64 = pragma(connection, "user_version")?;
+    let done = version as usize;
+    if done == versions.len() {
+        return Ok(());
+    }
+    if done > 0 {
+        copy(connection, path, done)?;
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    for script in &versions[done..] {
+        connection.execute_batch(script)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", versions.len() as i64)?;
+    Ok(connection.execute_batch("COMMIT")?)
+}
+
+/// Copies the whole journal to a file beside it, named for its version.
+fn copy(connection: &Connection, path: &Path, version: usize) -> Result<(), failure::Failure> {
+    let copy = copy_path(path, version);
+    let unreachable = |error: io::Error| cannot_open(&copy, &error);
+    // What an interrupted migration left is not a whole copy.
+    if copy.exists() {
+        fs::remove_file(&copy).map_err(unreachable)?;
+    }
+    create_private(&copy).map_err(unreachable)?;
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    File::open(&copy).and_then(|file| file.sync_all()).map_err(unreachable)?;
+    Ok(())
+}
+
+fn copy_path(path: &Path, version: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".version-{version}"));
+    PathBuf::from(name)
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn cannot_open(path: &Path, error: &io::Error) -> JournalError {
+    JournalError::ReadOnly(format!("{}: {error}", path.display()))
+}
+
+fn open_error(path: &Path, error: &rusqlite::Error) -> JournalError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let damaged = matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase));
+    if damaged || failure::severity(error) == Severity::Statement {
+        return JournalError::Damaged(format!("{}: {error}", path.display()));
+    }
+    JournalError::ReadOnly(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEXT: &str = "ALTER TABLE payments ADD COLUMN colour TEXT";
+
+    fn version_of(path: &Path) -> i64 {
+        pragma(&Connection::open(path).unwrap(), "user_version").unwrap()
+    }
+
+    #[test]
+    fn an_older_journal_is_migrated_after_a_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("payments.db");
+        drop(open(&path).unwrap());
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        prepare(&connection, &path, &[VERSIONS[0], NEXT]).unwrap();
+        drop(connection);
+        assert_eq!((version_of(&path), version_of(&copy_path(&path, 1))), (2, 1));
+        let mode = fs::metadata(copy_path(&path, 1)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_journal_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("payments.db");
+        drop(open(&path).unwrap());
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        assert!(prepare(&connection, &path, &[VERSIONS[0], NEXT, "ALTER TABLE nothing RENAME TO any"]).is_err());
+        drop(connection);
+        assert_eq!(version_of(&path), 1);
+        // The copy of the first attempt is replaced by that of the second.
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        prepare(&connection, &path, &[VERSIONS[0], NEXT]).unwrap();
+        assert_eq!(version_of(&path), 2);
+    }
+}
