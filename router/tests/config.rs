@@ -253,6 +253,7 @@ fn wrong_values_name_their_line_and_the_way_out() {
         ("admin.listen = \"127.0.0.1:5000\"", "[server] listens on 127.0.0.1:5000 already", "own port"),
         ("admin.hosts = \"till.example\"", "expected a list", "hosts = ["),
         ("admin.hosts = [1]", "found an integer", "hosts = ["),
+        ("admin.hosts = [\"https://till.example\"]", "no host name", "without https://"),
         ("webhook.path = \"pay\"", "cannot be the webhook's path", "starts with /"),
         ("webhook.path = \"/health/live\"", "cannot be the webhook's path", "/health is taken"),
         ("webhook.wait = \"0s\"", "longer than nothing", "180s"),
@@ -528,7 +529,9 @@ fn example() -> &'static str {
 
 #[test]
 fn the_example_loads() {
-    let config = loads(example());
+    let mut registry = registry();
+    registry.register(tillswitch_http::HttpFactory::new());
+    let config = Config::parse(example(), &file(), &registry).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.registers.len(), 3);
     assert_eq!(config.terminals["counter"].settings.table.len(), 2);
 }

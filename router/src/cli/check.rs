@@ -42,16 +42,13 @@ pub struct CheckArgs {
 
 /// What a check found, before it is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
-    /// For standard output.
-    pub out: String,
-    /// For standard error.
-    pub err: String,
-    /// 0, 1 (a terminal is not ready) or 78 (faults).
-    pub code: u8,
+struct Checked {
+    out: String,
+    err: String,
+    code: u8,
 }
 
-/// Checks the file, prints what it means, and exits with [`Checked::code`].
+/// Checks the file, prints what it means, and exits with 0, 1 (a terminal is not ready) or 78 (faults).
 pub fn run(args: CheckArgs, registry: &DriverRegistry) -> ExitCode {
     let checked = check(&args, registry, LIMITS);
     print!("{}", checked.out);

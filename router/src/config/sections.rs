@@ -125,7 +125,7 @@ pub(super) fn admin(root: &mut Scope<'_>, base_dir: &Path, server: &Server) -> A
     let token_path = scope.path("token");
     let configured = scope.value("token");
     let token = configured.and_then(|value| secret::read(scope.report, base_dir, &token_path, value));
-    let hosts = scope.texts("hosts", "write host names: hosts = [\"till.example\"]");
+    let hosts = hosts(&mut scope);
     if configured.is_none() && !listen.ip().is_loopback() {
         let message = format!("the admin listener on {listen} can be reached from other machines and has no token");
         scope.fault("listen", message, "add token = { file = \"admin-token\" } to [admin], or listen on 127.0.0.1");
@@ -136,6 +136,18 @@ pub(super) fn admin(root: &mut Scope<'_>, base_dir: &Path, server: &Server) -> A
     }
     scope.finish();
     Admin { listen, token, hosts }
+}
+
+/// Names without scheme and port, because they are compared with the Host header's name.
+fn hosts(scope: &mut Scope<'_>) -> Vec<String> {
+    let form = "write host names, without https:// and without port: hosts = [\"till.example\"]";
+    let hosts = scope.texts("hosts", form);
+    for host in &hosts {
+        if host.is_empty() || host.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
+            scope.fault("hosts", format!("{host:?} is no host name"), form);
+        }
+    }
+    hosts
 }
 
 pub(super) fn webhook(root: &mut Scope<'_>, base_dir: &Path, server: &Server) -> (Webhook, Answers) {
