@@ -58,7 +58,7 @@ impl HttpDriver {
         session: &mut dyn Session,
     ) -> Result<Answer, DriverError> {
         let mut abort = session.abort();
-        session.show(line("payment started at the terminal"));
+        session.show(line("waiting for the card at the terminal"));
         let mut running = std::pin::pin!(exchange(wire, request, deadline));
         let result = tokio::select! {
             result = &mut running => result,

@@ -151,3 +151,26 @@ fn keep(http: Option<Http>, idle: Option<Duration>) -> Option<Kept> {
     let until = Instant::now() + idle?;
     parts.read_buf.is_empty().then(|| Kept { wire: parts.io.into_inner(), until })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_as_long_as_both_sides_want() {
+        for (version, headers, expected) in [
+            (Version::HTTP_11, &[][..], Some(4)),
+            (Version::HTTP_11, &[("connection", "keep-alive"), ("keep-alive", "timeout=10, max=5")][..], Some(9)),
+            (Version::HTTP_11, &[("keep-alive", "timeout=0")][..], Some(0)),
+            (Version::HTTP_11, &[("connection", "Upgrade, Close")][..], None),
+            (Version::HTTP_10, &[][..], None),
+        ] {
+            let mut response = Response::builder().version(version);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            let idle = idle_allowed(&response.body(()).unwrap());
+            assert_eq!(idle.map(|idle| idle.as_secs()), expected, "{version:?} {headers:?}");
+        }
+    }
+}

@@ -14,11 +14,11 @@ use tillswitch_core::{Cause, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::{TlsConnector, client};
 
 use crate::address::{Endpoint, forbidden};
 
@@ -207,7 +207,7 @@ impl AsyncWrite for Wire {
 
 /// TLS may encrypt and send a part before it reports an error, so the attempt itself counts as sent.
 fn poll_write_tls(
-    tls: &mut client::TlsStream<TcpStream>,
+    tls: &mut TlsStream<TcpStream>,
     cx: &mut Context<'_>,
     bytes: &[u8],
     written: &Written,
@@ -217,4 +217,121 @@ fn poll_write_tls(
         written.0.fetch_add(1, Ordering::Relaxed);
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Shutdown;
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper::Request;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+    use super::*;
+    use crate::exchange::exchange;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+    fn request() -> Request<Full<Bytes>> {
+        Request::post("/payment").header("host", "localhost").body(Full::from("{}")).unwrap()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    fn endpoint(tls: bool, port: u16) -> Endpoint {
+        Endpoint { tls, host: "localhost".into(), port, target: "/payment".into() }
+    }
+
+    /// A certificate for `localhost`: the terminal's side, and a client that trusts it.
+    fn certificate() -> (TlsAcceptor, TlsConnector) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(ring::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+        let server =
+            server.unwrap().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let client = client.with_root_certificates(roots).with_no_client_auth();
+        (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)))
+    }
+
+    /// Takes one TLS connection, answers so many requests on it, and says good-bye when told.
+    async fn serve(listener: TcpListener, acceptor: TlsAcceptor, requests: usize, leave: oneshot::Receiver<()>) {
+        let mut tls = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        for _ in 0..requests {
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"{}") {
+                tls.read_buf(&mut bytes).await.unwrap();
+            }
+            tls.write_all(ANSWER).await.unwrap();
+        }
+        leave.await.unwrap();
+        tls.shutdown().await.unwrap();
+    }
+
+    async fn listener() -> (TcpListener, u16) {
+        let listener = TcpListener::bind("localhost:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    #[tokio::test]
+    async fn an_encrypted_connection_is_kept_and_its_end_is_seen() {
+        let (listener, port) = listener().await;
+        let (acceptor, connector) = certificate();
+        let (leave, told) = oneshot::channel();
+        let server = tokio::spawn(serve(listener, acceptor, 2, told));
+        let dialer = Dialer { endpoint: endpoint(true, port), tls: Some(connector) };
+        let wire = dialer.connect(soon()).await.unwrap();
+        let (answer, kept) = exchange(wire, request(), soon()).await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"{}"[..]));
+        let wire = kept.unwrap().usable().expect("the connection stands");
+        let (_, kept) = exchange(wire, request(), soon()).await.unwrap();
+        let kept = kept.expect("the connection stands");
+        leave.send(()).unwrap();
+        server.await.unwrap();
+        assert!(kept.usable().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent() {
+        let (listener, port) = listener().await;
+        let (acceptor, _) = certificate();
+        let server = tokio::spawn(async move { acceptor.accept(listener.accept().await.unwrap().0).await.is_err() });
+        let (_, other) = certificate();
+        let dialer = Dialer { endpoint: endpoint(true, port), tls: Some(other) };
+        let reason = dialer.connect(soon()).await.err().unwrap();
+        assert!(reason.cause == Cause::Unreachable && reason.message.contains("TLS"), "{reason}");
+        assert!(server.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_hangs_ends_with_the_time_for_connecting() {
+        let (listener, port) = listener().await;
+        let dialer = Dialer { endpoint: endpoint(true, port), tls: Some(certificate().1) };
+        let reason = dialer.connect(Instant::now() + Duration::from_millis(100)).await.err().unwrap();
+        assert_eq!(reason.cause, Cause::Unreachable);
+        drop(listener);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_takes_no_byte_has_sent_nothing() {
+        let (listener, port) = listener().await;
+        let dialer = Dialer { endpoint: endpoint(false, port), tls: None };
+        let wire = dialer.connect(soon()).await.unwrap();
+        SockRef::from(wire.tcp()).shutdown(Shutdown::Write).unwrap();
+        let lost = exchange(wire, request(), soon()).await.err().unwrap();
+        assert!(!lost.sent, "{lost:?}");
+        drop(listener);
+    }
 }

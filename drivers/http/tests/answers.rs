@@ -184,7 +184,7 @@ async fn an_outcome_is_recorded_with_what_the_terminal_told() {
     let terminal = Canned::answering(&json(200, body)).await;
     let mut session = TestSession::new();
     let outcome = terminal.driver().execute(&euros("25.90"), &mut session).await.unwrap();
-    assert_eq!(session.recorded, [outcome.clone()]);
+    assert_eq!(session.recorded, std::slice::from_ref(&outcome));
     let details = outcome.details();
     assert_eq!((details.code.as_str(), details.message.as_str()), ("200", "Danke"));
     assert_eq!(details.receipt_number.as_deref(), Some("0042"));

@@ -12,9 +12,9 @@ use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions, Step};
 use tokio::net::TcpListener;
 
 async fn simulator(script: &[Step]) -> (HttpSimulator, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let options = SimulatorOptions { script: script.to_vec(), ..SimulatorOptions::new(folder.path().join("ledger")) };
-    (HttpSimulator::start(options).await.unwrap(), folder)
+    (HttpSimulator::start(options).await.expect("a free port and a new ledger"), folder)
 }
 
 fn receipts(terminal: &HttpSimulator) -> Vec<String> {

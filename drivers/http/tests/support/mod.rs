@@ -1,6 +1,7 @@
 //! A terminal made of bytes: what it is sent is kept, what it answers is written by the test.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
