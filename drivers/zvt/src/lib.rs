@@ -18,6 +18,7 @@
 //! | `slip` | What is a slip made of? |
 //! | `tables` | The standard's tables, as data. |
 //! | `trace` | What of a message may be read in a log? |
+//! | `simulator` | What does a terminal do? The PT's side, scripted, with faults and a ledger; it does I/O. |
 //!
 //! # What is deliberately absent
 //!
@@ -34,6 +35,7 @@ pub mod command;
 pub mod fields;
 pub mod registration;
 pub mod reply;
+pub mod simulator;
 pub mod slip;
 pub mod tables;
 pub mod tlv;

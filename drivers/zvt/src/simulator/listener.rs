@@ -1,0 +1,120 @@
+//! Who may talk to the terminal, and when it can be reached.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::commands::serve;
+use super::conversation::Conversation;
+use super::line::StreamLine;
+use super::terminal::Terminal;
+
+/// The terminal's port.
+///
+/// It has one link at a time. Nothing in the standard says what becomes of a second ECR: here it waits as long as for an
+/// answer, because the first link may just be ending, and is closed then.
+pub(super) struct Listener {
+    addr: SocketAddr,
+    orders: mpsc::Sender<Order>,
+    task: JoinHandle<()>,
+}
+
+struct Order {
+    reachable: bool,
+    done: oneshot::Sender<io::Result<()>>,
+}
+
+impl Listener {
+    pub async fn start(addr: SocketAddr, terminal: Arc<Terminal>) -> io::Result<Listener> {
+        let socket = TcpListener::bind(addr).await?;
+        let addr = socket.local_addr()?;
+        let (orders, incoming) = mpsc::channel(1);
+        let task = tokio::spawn(run(addr, Some(socket), incoming, terminal));
+        Ok(Listener { addr, orders, task })
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub async fn listen(&self, reachable: bool) -> io::Result<()> {
+        let (done, answer) = oneshot::channel();
+        let sent = self.orders.send(Order { reachable, done }).await;
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        answer.await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?
+    }
+
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // It ends as cancelled, which is what was asked for.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn run(
+    addr: SocketAddr,
+    mut socket: Option<TcpListener>,
+    mut orders: mpsc::Receiver<Order>,
+    terminal: Arc<Terminal>,
+) {
+    let place = Arc::new(Semaphore::new(1));
+    // Dropped with this task, so that no link outlives the terminal.
+    let mut links = JoinSet::new();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(order) => {
+                    let done = obey(order.reachable, addr, &mut socket, &terminal).await;
+                    // Who has stopped waiting does not need the answer.
+                    let _ = order.done.send(done);
+                }
+                None => return,
+            },
+            Ok((stream, _)) = accept(socket.as_ref()) => {
+                links.spawn(link(stream, Arc::clone(&terminal), Arc::clone(&place)));
+            }
+            Some(_) = links.join_next() => {}
+        }
+    }
+}
+
+async fn obey(
+    reachable: bool,
+    addr: SocketAddr,
+    socket: &mut Option<TcpListener>,
+    terminal: &Terminal,
+) -> io::Result<()> {
+    if !reachable {
+        *socket = None;
+        terminal.cut();
+    } else if socket.is_none() {
+        *socket = Some(TcpListener::bind(addr).await?);
+    }
+    Ok(())
+}
+
+async fn accept(socket: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match socket {
+        Some(socket) => socket.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn link(stream: TcpStream, terminal: Arc<Terminal>, place: Arc<Semaphore>) {
+    // Small messages must not wait for the acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let waited = tokio::time::timeout(terminal.options.timing.answer, place.acquire_owned()).await;
+    if let Ok(Ok(place)) = waited {
+        serve(Conversation::new(terminal, Box::new(StreamLine::new(stream)), place)).await;
+    }
+}

@@ -1,0 +1,189 @@
+//! What the terminal remembers between messages, links and restarts.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
+use tillswitch_core::{Money, Operation};
+use tokio::sync::watch;
+
+use super::book::{Book, Booking};
+use super::{Options, Step};
+use crate::apdu::{Apdu, ControlField, control};
+use crate::charset::Charset;
+use crate::command::Password;
+use crate::registration::{Abilities, Registration, config_byte};
+
+/// The config byte without a registration and after a log-off.
+pub(super) const CONFIG_AFTER_LOG_OFF: u8 = 0x86;
+
+/// The terminal, shared by its links and the handle of the test.
+pub(super) struct Terminal {
+    pub options: Options,
+    pub password: Password,
+    memory: Mutex<Memory>,
+    /// Counts how often the present link was cut from outside.
+    pub cuts: watch::Sender<u64>,
+}
+
+/// What changes.
+pub(super) struct Memory {
+    pub book: Book,
+    pub terminal_id: String,
+    pub clock_offset_seconds: i64,
+    pub registered: Registered,
+    script: VecDeque<Step>,
+    pub greets_with_banner: bool,
+    pub repeats_nothing: bool,
+    /// A result that was not sent yet.
+    pub late: Option<Booking>,
+    /// A payment is running, perhaps without its link.
+    pub busy: bool,
+    pub commands: Vec<ControlField>,
+    pub faults: Vec<String>,
+}
+
+/// What the last registration settled.
+#[derive(Clone, Debug)]
+pub(super) struct Registered {
+    pub config: u8,
+    /// The ECR has sent a container, so that it takes ours.
+    pub containers: bool,
+    pub charset: Charset,
+    pub takes_print_blocks: bool,
+}
+
+impl Registered {
+    /// Nobody has registered.
+    pub fn nobody() -> Registered {
+        Registered {
+            config: CONFIG_AFTER_LOG_OFF,
+            containers: false,
+            charset: Charset::Cp437,
+            takes_print_blocks: false,
+        }
+    }
+
+    pub fn has(&self, bits: u8) -> bool {
+        self.config & bits == bits
+    }
+
+    /// Intermediate status is only sent to a registered ECR: the fall-back value has its bit clear.
+    pub fn wants_intermediate_status(&self) -> bool {
+        self.has(config_byte::INTERMEDIATE_STATUS)
+    }
+}
+
+impl From<&Registration> for Registered {
+    fn from(registration: &Registration) -> Registered {
+        let abilities: Option<Abilities> = registration.abilities();
+        Registered {
+            config: registration.config_byte,
+            containers: abilities.is_some(),
+            charset: abilities.as_ref().and_then(|abilities| abilities.charset).unwrap_or_default(),
+            takes_print_blocks: abilities.is_some_and(|abilities| abilities.permits(control::PRINT_BLOCK)),
+        }
+    }
+}
+
+impl Terminal {
+    pub fn new(options: Options, password: Password, book: Book) -> Terminal {
+        let mut memory = Memory {
+            book,
+            terminal_id: options.terminal_id.clone(),
+            clock_offset_seconds: 0,
+            registered: Registered::nobody(),
+            script: options.script.iter().copied().collect(),
+            greets_with_banner: false,
+            repeats_nothing: false,
+            late: None,
+            busy: false,
+            commands: Vec::new(),
+            faults: Vec::new(),
+        };
+        memory.throw_switches();
+        Terminal { options, password, memory: Mutex::new(memory), cuts: watch::Sender::new(0) }
+    }
+
+    /// The memory, held for a moment and never across a wait. A panic elsewhere leaves it usable: every change is one step.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cuts the present link.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|count| *count += 1);
+    }
+
+    /// Books, or reverses what the order names.
+    pub fn book(&self, operation: Operation, amount: Money, undone: Option<&Booking>) -> std::io::Result<Booking> {
+        let mut memory = self.memory();
+        match undone {
+            Some(undone) => memory.book.reverse(undone),
+            None => {
+                let terminal_id = memory.terminal_id.clone();
+                memory.book.book(operation, amount, &terminal_id)
+            }
+        }
+    }
+
+    /// Takes a booking back by itself. A reversal stands: undoing it would need the card.
+    pub fn take_back(&self, booking: &Booking) {
+        if booking.undone.is_some() {
+            return;
+        }
+        let mut memory = self.memory();
+        if let Err(error) = memory.book.take_back(booking) {
+            memory.fault(format!("the ledger cannot be written: {error}"));
+        }
+    }
+}
+
+impl Memory {
+    /// Replaces the script; what its first words switch on is on at once.
+    pub fn set_script(&mut self, script: Vec<Step>) {
+        self.script = script.into();
+        self.throw_switches();
+    }
+
+    /// How the payment that begins now goes.
+    pub fn next_step(&mut self) -> Step {
+        self.script.pop_front().unwrap_or(Step::Approve)
+    }
+
+    /// Carries out the switches at the front of the script. Called when a payment has ended, so that none changes midway.
+    pub fn throw_switches(&mut self) {
+        while let Some(step) = self.script.front().copied().filter(|step| step.is_switch()) {
+            self.script.pop_front();
+            match step {
+                Step::Banner => self.greets_with_banner = true,
+                Step::NoRepeat => self.repeats_nothing = true,
+                _ => self.terminal_id = other_terminal_id(&self.terminal_id),
+            }
+        }
+    }
+
+    pub fn note_command(&mut self, apdu: &Apdu) {
+        self.commands.push(apdu.control());
+    }
+
+    pub fn fault(&mut self, what: impl Into<String>) {
+        self.faults.push(what.into());
+    }
+
+    /// The terminal's clock, at a moment or now.
+    pub fn clock(&self, at_unix_ms: Option<u64>) -> ZonedDateTime {
+        let at = at_unix_ms.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
+        let at = at.unwrap_or_else(Timestamp::now);
+        let shifted = at.checked_add(SignedDuration::from_secs(self.clock_offset_seconds));
+        shifted.unwrap_or(at).to_zoned_datetime(TimeZone::system())
+    }
+}
+
+/// The last digit, replaced by another one.
+fn other_terminal_id(id: &str) -> String {
+    let mut digits = id.to_owned();
+    let last = digits.pop().and_then(|digit| digit.to_digit(10)).unwrap_or(0);
+    digits.push_str(&((last + 1) % 10).to_string());
+    digits
+}
