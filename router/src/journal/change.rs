@@ -10,6 +10,9 @@ use super::value::{json, micros};
 use super::{Actor, End, Incident, JournalError, Recovered, State, Verdict, read};
 use crate::code::Code;
 
+/// What the history says of a dispatch.
+pub(super) const DISPATCHED: &str = "given to the terminal's driver";
+
 /// `received` -> `dispatched`.
 pub(super) fn dispatch(connection: &Connection, id: PaymentId) -> Result<(), Failure> {
     let (seq, found) = read::standing(connection, id)?;
@@ -18,7 +21,7 @@ pub(super) fn dispatch(connection: &Connection, id: PaymentId) -> Result<(), Fai
     let sql = "UPDATE payments SET state = 'dispatched', dispatched_at = ?2 WHERE seq = ?1";
     connection.prepare_cached(sql)?.execute(params![seq, now])?;
     let actor = first_actor(connection, seq)?;
-    transition(connection, seq, State::Dispatched, &actor, "given to the terminal's driver", now)
+    transition(connection, seq, State::Dispatched, &actor, DISPATCHED, now)
 }
 
 /// Moves a payment into a final state or into `in_doubt`.
@@ -32,7 +35,7 @@ pub(super) fn finish(connection: &Connection, id: PaymentId, end: &End) -> Resul
     if end.release_keys && found == State::Received {
         release_keys(connection, seq)?;
     }
-    settle(connection, seq, end.state, &end.verdict, &end.actor.to_string(), &end.evidence)
+    settle(connection, seq, end)
 }
 
 /// Marks a payment in doubt as one that a person decides.
@@ -112,12 +115,12 @@ pub(super) fn recover(connection: &Connection) -> Result<Recovered, Failure> {
         if state == State::Dispatched {
             recovered.in_doubt += 1;
             let message = "the router stopped while the terminal was at it; what became of it is not known yet";
-            settle_recovered(connection, seq, State::InDoubt, Code::InDoubt, message)?;
+            settle(connection, seq, &recovery(State::InDoubt, Code::InDoubt, message))?;
         } else {
             recovered.expired += 1;
             release_keys(connection, seq)?;
             let message = "the router stopped before the terminal was free; nothing was sent, send it again";
-            settle_recovered(connection, seq, State::Expired, Code::ShuttingDown, message)?;
+            settle(connection, seq, &recovery(State::Expired, Code::ShuttingDown, message))?;
         }
     }
     Ok(recovered)
@@ -139,23 +142,22 @@ pub(super) fn transition(
 }
 
 /// Writes a state with its reason, and the line of the history.
-pub(super) fn settle(
-    connection: &Connection,
-    seq: i64,
-    state: State,
-    verdict: &Verdict,
-    actor: &str,
-    evidence: &str,
-) -> Result<(), Failure> {
-    let now = micros(SystemTime::now());
+pub(super) fn settle(connection: &Connection, seq: i64, end: &End) -> Result<(), Failure> {
+    let at = micros(end.at);
     let sql = "UPDATE payments SET state = ?2, verdict = ?3, finished_at = ?4, waits_for_person = 0 WHERE seq = ?1";
-    connection.prepare_cached(sql)?.execute(params![seq, state.name(), json(verdict), now])?;
-    transition(connection, seq, state, actor, evidence, now)
+    connection.prepare_cached(sql)?.execute(params![seq, end.state.name(), json(&end.verdict), at])?;
+    transition(connection, seq, end.state, &end.actor.to_string(), &end.evidence, at)
 }
 
-fn settle_recovered(connection: &Connection, seq: i64, state: State, code: Code, message: &str) -> Result<(), Failure> {
-    let verdict = Verdict::because(code, message);
-    settle(connection, seq, state, &verdict, &Actor::Recovery.to_string(), message)
+fn recovery(state: State, code: Code, message: &str) -> End {
+    End {
+        state,
+        verdict: Verdict::because(code, message),
+        actor: Actor::Recovery,
+        evidence: message.to_owned(),
+        at: SystemTime::now(),
+        release_keys: state == State::Expired,
+    }
 }
 
 fn require(id: PaymentId, found: State, wanted: State) -> Result<(), JournalError> {

@@ -1,37 +1,38 @@
 //! How a payment and the keys of an event are written down.
 
-use std::time::SystemTime;
-
 use rusqlite::{Connection, named_params, params};
 use tillswitch_core::PaymentId;
 
 use super::failure::Failure;
 use super::value::{json, micros, minor};
-use super::{Actor, Admission, Keys, NewPayment, State, Verdict, change};
+use super::{Actor, Admission, End, Keys, NewPayment, State, Verdict, change};
 use crate::code::Code;
 
 /// A new payment with its keys: `received`, and `dispatched` at once if the terminal is free.
 pub(super) fn payment(connection: &Connection, new: &NewPayment, original: Option<PaymentId>) -> Result<(), Failure> {
-    let now = micros(SystemTime::now());
     let dispatched = new.admission == Admission::Dispatch;
-    let state = if dispatched { State::Dispatched } else { State::Received };
-    let seq = row(connection, new, original, state, dispatched.then_some(now))?;
+    let seq = row(connection, new, original, dispatched)?;
     event(connection, new, seq, None)?;
-    let actor = actor(&new.keys).to_string();
-    change::transition(connection, seq, State::Received, &actor, &new.evidence, now)?;
     if dispatched {
-        change::transition(connection, seq, State::Dispatched, &actor, "given to the terminal's driver", now)?;
+        let (actor, at) = (actor(&new.keys).to_string(), micros(new.received_at));
+        change::transition(connection, seq, State::Dispatched, &actor, change::DISPATCHED, at)?;
     }
     Ok(())
 }
 
 /// A request that came too late: written down as `expired`, recognised when it comes again.
 pub(super) fn too_old(connection: &Connection, new: &NewPayment, text: &str) -> Result<(), Failure> {
-    let seq = row(connection, new, None, State::Received, None)?;
+    let seq = row(connection, new, None, false)?;
     event(connection, new, seq, None)?;
-    let actor = actor(&new.keys).to_string();
-    change::transition(connection, seq, State::Received, &actor, &new.evidence, micros(SystemTime::now()))?;
-    change::settle(connection, seq, State::Expired, &Verdict::because(Code::TooOld, text), &actor, text)
+    let end = End {
+        state: State::Expired,
+        verdict: Verdict::because(Code::TooOld, text),
+        actor: actor(&new.keys),
+        evidence: text.to_owned(),
+        at: new.received_at,
+        release_keys: false,
+    };
+    change::settle(connection, seq, &end)
 }
 
 /// The keys of an event: of a payment, or of what was refused because of it.
@@ -59,13 +60,15 @@ pub(super) fn event(
     Ok(())
 }
 
+/// The payment's row and the first line of its history.
 fn row(
     connection: &Connection,
     new: &NewPayment,
     original: Option<PaymentId>,
-    state: State,
-    dispatched_at: Option<i64>,
+    dispatched: bool,
 ) -> Result<i64, Failure> {
+    let state = if dispatched { State::Dispatched } else { State::Received };
+    let at = micros(new.received_at);
     let sql = "INSERT INTO payments (id, state, operation, amount_minor, currency, tip_minor, register, terminal, driver,
                    terminal_identity, document_number, document_type, original, accept_partial, received_at, dispatched_at)
                VALUES (:id, :state, :operation, :amount_minor, :currency, :tip_minor, :register, :terminal, :driver,
@@ -86,10 +89,12 @@ fn row(
         ":document_type": new.document.as_ref().and_then(|document| document.kind.as_ref()),
         ":original": original.map(|id| id.to_string()),
         ":accept_partial": new.accept_partial,
-        ":received_at": micros(new.received_at),
-        ":dispatched_at": dispatched_at,
+        ":received_at": at,
+        ":dispatched_at": dispatched.then_some(at),
     })?;
-    Ok(connection.last_insert_rowid())
+    let seq = connection.last_insert_rowid();
+    change::transition(connection, seq, State::Received, &actor(&new.keys).to_string(), &new.evidence, at)?;
+    Ok(seq)
 }
 
 fn actor(keys: &Keys) -> Actor {
