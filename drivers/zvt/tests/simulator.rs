@@ -16,17 +16,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tillswitch_core::ledger::{LedgerEntry, LedgerEvent};
-use tillswitch_zvt::apdu::{Apdu, ApduDecoder};
 use tillswitch_zvt::simulator::{Options, Simulator, Slips, Step};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-/// No condition takes longer than this; it only ends a test that has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+mod wire;
+
+use wire::{Ecr, PATIENCE, fits, hex};
 
 macro_rules! transcripts {
     ($($name:ident)*) => {
@@ -62,6 +59,8 @@ transcripts! {
     payment_coalesced
     payment_slow
     payment_goods_not_issued
+    payment_goods_issued_in_part
+    payment_printer_trouble
     payment_asked_again
     payment_unacknowledged_reversed
     payment_unacknowledged_kept
@@ -80,6 +79,9 @@ transcripts! {
     cut_before_result_reversed
     cut_before_result_kept
     cut_after_result_kept
+    cut_after_result_reversed
+    no_completion
+    silent_after_start
     cut_after_ack
     cut_idle
     late_result_refused
@@ -140,28 +142,20 @@ struct Stage {
     faults: usize,
 }
 
-struct Ecr {
-    stream: TcpStream,
-    decoder: ApduDecoder,
-}
-
 impl Stage {
     async fn new(simulator: Simulator) -> Stage {
-        let ecr = Ecr::connect(&simulator).await;
+        let ecr = Ecr::connect(simulator.addr()).await;
         Stage { simulator, ecr, ledger_lines: 0, faults: 0 }
     }
 
     async fn act(&mut self, place: &str, line: &str) {
         let (who, what) = line.split_once('>').unwrap();
         match (who, what.trim()) {
-            ("ECR", bytes) => self.ecr.stream.write_all(&hex(bytes)).await.unwrap(),
+            ("ECR", bytes) => self.ecr.send(bytes).await,
             ("PT", "closed") => self.ecr.expect_end(place).await,
-            ("PT", pattern) => {
-                let message = self.ecr.message(place).await;
-                assert!(fits(pattern, &message), "{place}\n  came {}", text(&message));
-            }
+            ("PT", pattern) => self.ecr.expect(place, pattern).await,
             ("RAW", pattern) => self.ecr.expect_raw(place, pattern).await,
-            ("LINK", "again") => self.ecr = Ecr::connect(&self.simulator).await,
+            ("LINK", "again") => self.ecr = Ecr::connect(self.simulator.addr()).await,
             ("LEDGER", expected) => self.expect_booking(place, expected).await,
             ("FAULT", part) => {
                 self.faults += 1;
@@ -197,81 +191,12 @@ impl Stage {
     }
 }
 
-impl Ecr {
-    async fn connect(simulator: &Simulator) -> Ecr {
-        let stream = TcpStream::connect(simulator.addr()).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Ecr { stream, decoder: ApduDecoder::new(4096) }
-    }
-
-    async fn read(&mut self, place: &str) -> Vec<u8> {
-        let mut bytes = [0; 1024];
-        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut bytes)).await;
-        match read.unwrap_or_else(|_| panic!("{place}\n  nothing comes")) {
-            Ok(count) => bytes[..count].to_vec(),
-            // A link that is cut with bytes on the way ends as a reset.
-            Err(_) => Vec::new(),
-        }
-    }
-
-    async fn message(&mut self, place: &str) -> Vec<u8> {
-        loop {
-            if let Some(apdu) = self.decoder.next_apdu().unwrap() {
-                return Apdu::encode(&apdu).unwrap();
-            }
-            let bytes = self.read(place).await;
-            assert!(!bytes.is_empty(), "{place}\n  the link has ended");
-            self.decoder.push(&bytes);
-        }
-    }
-
-    async fn expect_raw(&mut self, place: &str, pattern: &str) {
-        let mut seen = Vec::new();
-        while !fits(pattern, &seen) {
-            let bytes = self.read(place).await;
-            assert!(!bytes.is_empty(), "{place}\n  the link has ended after {}", text(&seen));
-            seen.extend(bytes);
-        }
-    }
-
-    async fn expect_end(&mut self, place: &str) {
-        let more = self.read(place).await;
-        assert!(more.is_empty() && self.decoder.pending() == 0, "{place}\n  came {}", text(&more));
-    }
-}
-
 fn wording(entry: &LedgerEntry) -> String {
     let event = match entry.event {
         LedgerEvent::Booked => "booked",
         LedgerEvent::Reversed => "reversed",
     };
     format!("{event} {} {} {}", entry.operation, entry.amount, entry.receipt_number)
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
-}
-
-fn text(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ")
-}
-
-fn fits(pattern: &str, bytes: &[u8]) -> bool {
-    let tokens: Vec<&str> = pattern.split_whitespace().collect();
-    fits_tokens(&tokens, bytes)
-}
-
-fn fits_tokens(tokens: &[&str], bytes: &[u8]) -> bool {
-    match (tokens.split_first(), bytes.split_first()) {
-        (None, first) => first.is_none(),
-        (Some((&"..", rest)), None) => fits_tokens(rest, bytes),
-        (Some((&"..", rest)), Some((_, behind))) => fits_tokens(rest, bytes) || fits_tokens(tokens, behind),
-        (Some(_), None) => false,
-        (Some((&"??", rest)), Some((_, behind))) => fits_tokens(rest, behind),
-        (Some((token, rest)), Some((byte, behind))) => {
-            u8::from_str_radix(token, 16).unwrap() == *byte && fits_tokens(rest, behind)
-        }
-    }
 }
 
 #[test]

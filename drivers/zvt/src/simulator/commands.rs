@@ -5,11 +5,12 @@ use std::time::Duration;
 use tillswitch_core::{Currency, Money, Operation};
 
 use super::conversation::Conversation;
-use super::messages::{self, Voice};
-use super::payment::{self, Order, built};
+use super::messages;
+use super::payment::{self, Order};
+use super::printing;
 use super::terminal::Registered;
 use crate::apdu::Apdu;
-use crate::bmp::tag;
+use crate::bmp::{BmpError, tag};
 use crate::command::{Command, Password, negative, positive, service_byte, unknown_command};
 use crate::fields::Fields;
 use crate::registration::Registration;
@@ -65,7 +66,7 @@ async fn handle(talk: &mut Conversation, command: Command) {
         Command::Reversal { fields, .. } => reverse(talk, &fields).await,
         Command::RepeatReceipt { fields, .. } => {
             let service = fields.service_byte().unwrap_or(0);
-            payment::repeat(talk, service & 0x01 != 0, service & 0x02 == 0).await;
+            repeat(talk, service & 0x01 != 0, service & 0x02 == 0).await;
         }
         Command::EndOfDay { .. } => end_of_day(talk).await,
         Command::StatusEnquiry { fields, .. } => status(talk, &fields).await,
@@ -105,10 +106,6 @@ fn is_busy(talk: &Conversation) -> bool {
     talk.terminal.memory().busy
 }
 
-fn voice(talk: &Conversation) -> Voice {
-    Voice::new(&talk.terminal.memory(), talk.terminal.options.seed, None)
-}
-
 async fn register(talk: &mut Conversation, registration: &Registration) {
     let currency = talk.terminal.options.currency.numeric();
     if registration.currency.is_some_and(|asked| asked != currency) {
@@ -119,8 +116,8 @@ async fn register(talk: &mut Conversation, registration: &Registration) {
     }
     talk.terminal.memory().registered = Registered::from(registration);
     talk.say(&positive()).await;
-    let completion = messages::registration_completion(talk.terminal.options.status_byte, currency, &voice(talk));
-    tell(talk, completion.ok()).await;
+    let completion = messages::registration_completion(talk.terminal.options.status_byte, currency, &talk.voice(None));
+    tell(talk, completion).await;
 }
 
 async fn pay(talk: &mut Conversation, operation: Operation, fields: &Fields) {
@@ -171,31 +168,52 @@ async fn status(talk: &mut Conversation, fields: &Fields) {
     let with_version = service & service_byte::NO_SOFTWARE_VERSION == 0;
     let with_details = service & service_byte::TLV_DETAILS != 0;
     talk.say(&positive()).await;
-    let completion = messages::status_completion(status, with_version, with_details, &voice(talk));
+    let completion = messages::status_completion(status, with_version, with_details, &talk.voice(None));
     talk.tell(&completion).await;
 }
 
+/// Answers 06 20 with the last transaction: its result, its slip, or both.
+async fn repeat(talk: &mut Conversation, with_result: bool, with_slip: bool) {
+    let (last, nothing_useful) = {
+        let memory = talk.terminal.memory();
+        (memory.book.last().cloned(), memory.repeats_nothing)
+    };
+    talk.say(&positive()).await;
+    match last {
+        _ if nothing_useful => payment::end(talk, None).await,
+        None => payment::end(talk, Some(payment::NOT_POSSIBLE)).await,
+        Some(booking) => {
+            if let Some(result) = payment::result_of(talk, &booking).filter(|_| with_result) {
+                talk.tell(&result).await;
+            }
+            if with_slip {
+                printing::print(talk, &booking).await;
+            }
+            payment::end(talk, None).await;
+        }
+    }
+}
+
 async fn end_of_day(talk: &mut Conversation) {
-    let totals = {
+    let (bookings, trace) = {
         let mut memory = talk.terminal.memory();
         let bookings: Vec<_> = memory.book.standing_today().cloned().collect();
-        let trace = memory.book.next_trace();
-        messages::totals(&bookings, &trace, &Voice::new(&memory, talk.terminal.options.seed, None))
+        (bookings, memory.book.next_trace())
     };
     talk.say(&positive()).await;
     talk.pause(talk.terminal.options.timing.host).await;
-    let totals = built(talk, totals);
+    let totals = messages::totals(&bookings, &trace, &talk.voice(None));
     tell(talk, totals).await;
     talk.terminal.memory().book.close_day();
-    payment::print_administration(talk, "Kassenschnitt").await;
+    printing::print_administration(talk, "Kassenschnitt").await;
     talk.tell(&messages::completion()).await;
 }
 
 async fn diagnosis(talk: &mut Conversation) {
     talk.say(&positive()).await;
-    let clock = built(talk, messages::set_clock(&voice(talk)));
+    let clock = messages::set_clock(&talk.voice(None));
     tell(talk, clock).await;
-    payment::print_administration(talk, "Diagnose").await;
+    printing::print_administration(talk, "Diagnose").await;
     talk.tell(&messages::completion()).await;
 }
 
@@ -210,8 +228,8 @@ async fn start_and_abort(talk: &mut Conversation, code: u8) {
     talk.tell(&messages::abort(code)).await;
 }
 
-async fn tell(talk: &mut Conversation, message: Option<Apdu>) {
-    if let Some(message) = message {
+async fn tell(talk: &mut Conversation, message: Result<Apdu, BmpError>) {
+    if let Some(message) = talk.built(message) {
         talk.tell(&message).await;
     }
 }

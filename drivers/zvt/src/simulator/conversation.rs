@@ -9,9 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::line::{Line, Pace};
+use super::messages::Voice;
 use super::terminal::Terminal;
 use crate::apdu::{Apdu, ControlField, control};
+use crate::bmp::BmpError;
 use crate::command::{negative, positive};
+use crate::trace::{self, Direction};
 
 /// The link to one ECR. When it breaks, the payment that runs over it goes on by itself: sending does nothing then, and
 /// every answer is `Broken`.
@@ -91,6 +94,9 @@ impl Conversation {
 
     /// Sends messages in one piece and waits for nothing.
     pub async fn say_all(&mut self, apdus: &[Apdu]) {
+        for apdu in apdus.iter().filter(|_| self.is_linked()) {
+            tracing::debug!("{}", trace::line(Direction::Pt, apdu));
+        }
         let pace = self.pace;
         let patience = self.terminal.options.timing.patience;
         let sent = match &mut self.link {
@@ -200,6 +206,16 @@ impl Conversation {
         self.cut();
     }
 
+    /// The wording of messages about that moment, or now.
+    pub fn voice(&self, at_unix_ms: Option<u64>) -> Voice {
+        Voice::new(&self.terminal.memory(), self.terminal.options.seed, at_unix_ms)
+    }
+
+    /// A message that cannot be built is a fault of the simulated terminal's settings; the ECR sees it as silence.
+    pub fn built<T>(&self, message: Result<T, BmpError>) -> Option<T> {
+        message.map_err(|error| self.fault(error.to_string())).ok()
+    }
+
     /// Notes what the ECR should not have done.
     pub fn fault(&self, what: String) {
         self.terminal.memory().fault(what);
@@ -252,7 +268,10 @@ impl Conversation {
             None => Ok(heard.await),
         };
         match heard {
-            Ok(Ok(apdu)) => Incoming::Message(apdu),
+            Ok(Ok(apdu)) => {
+                tracing::debug!("{}", trace::line(Direction::Ecr, &apdu));
+                Incoming::Message(apdu)
+            }
             Ok(Err(_)) => {
                 self.cut();
                 Incoming::Broken

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -12,6 +13,9 @@ use super::commands::serve;
 use super::conversation::Conversation;
 use super::line::StreamLine;
 use super::terminal::Terminal;
+
+/// The pause after a link could not be accepted.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// The terminal's port.
 ///
@@ -80,7 +84,7 @@ async fn run(
                 }
                 None => return,
             },
-            Ok((stream, _)) = accept(socket.as_ref()) => {
+            stream = accept(socket.as_ref()) => {
                 links.spawn(link(stream, Arc::clone(&terminal), Arc::clone(&place)));
             }
             Some(_) = links.join_next() => {}
@@ -103,10 +107,16 @@ async fn obey(
     Ok(())
 }
 
-async fn accept(socket: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    match socket {
-        Some(socket) => socket.accept().await,
-        None => std::future::pending().await,
+/// The next link. Running out of descriptors passes, so it is tried again.
+async fn accept(socket: Option<&TcpListener>) -> TcpStream {
+    let Some(socket) = socket else {
+        return std::future::pending().await;
+    };
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(_) => tokio::time::sleep(RETRY).await,
+        }
     }
 }
 

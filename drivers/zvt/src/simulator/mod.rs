@@ -9,6 +9,7 @@
 //! | `conversation` | who waits for whom, and what is a fault of the ECR |
 //! | `commands` | which command gets which treatment |
 //! | `payment` | how a payment goes, step by step |
+//! | `printing` | who prints the slips |
 //! | `messages` | what its messages look like |
 //! | `terminal` | what it remembers |
 //! | `book` | what it has booked: ledger file, receipt numbers |
@@ -24,6 +25,7 @@ mod listener;
 mod messages;
 mod options;
 mod payment;
+mod printing;
 mod step;
 mod terminal;
 

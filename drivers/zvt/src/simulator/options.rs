@@ -93,6 +93,19 @@ impl Timing {
         }
     }
 
+    /// The same, with a customer and a host that many times as quick. What the protocol allows the ECR stays as it is.
+    pub fn hurried(self, times: u32) -> Timing {
+        let hurry = |duration: Duration| duration / times.max(1);
+        Timing {
+            card: hurry(self.card),
+            host: hurry(self.host),
+            ask_again: hurry(self.ask_again),
+            pin_entry: hurry(self.pin_entry),
+            trickle: hurry(self.trickle),
+            ..self
+        }
+    }
+
     /// A payment within milliseconds, for tests.
     pub fn fast() -> Timing {
         Timing {

@@ -7,18 +7,16 @@ use tillswitch_core::{Money, Operation};
 use super::book::Booking;
 use super::conversation::{Answer, Conversation, Heard};
 use super::line::Pace;
-use super::messages::{self, Voice};
-use super::options::Slips;
+use super::messages;
+use super::printing::print;
 use super::step::Step;
 use crate::apdu::{Apdu, control};
-use crate::bmp::BmpError;
 use crate::command::{negative, positive};
-use crate::registration::config_byte;
 
 /// The receiver is busy.
 const BUSY: u8 = 0xA0;
 /// The function is not possible.
-const NOT_POSSIBLE: u8 = 0x83;
+pub(super) const NOT_POSSIBLE: u8 = 0x83;
 /// Stopped by a timeout or the stop key.
 const STOPPED: u8 = 0x6C;
 /// Refused by the host.
@@ -331,12 +329,8 @@ async fn fail(talk: &mut Conversation, code: u8, text: &str) {
 }
 
 async fn tell_failure(talk: &mut Conversation, code: u8, text: &str) {
-    let result = {
-        let mut memory = talk.terminal.memory();
-        let trace = memory.book.next_trace();
-        messages::failed(code, text, &trace, &Voice::new(&memory, talk.terminal.options.seed, None))
-    };
-    if let Some(result) = built(talk, result) {
+    let trace = talk.terminal.memory().book.next_trace();
+    if let Some(result) = talk.built(messages::failed(code, text, &trace, &talk.voice(None))) {
         talk.tell(&result).await;
     }
 }
@@ -346,7 +340,7 @@ async fn end_with_abort(talk: &mut Conversation, code: u8) {
 }
 
 /// 06 0F, or 06 1E with a code.
-async fn end(talk: &mut Conversation, code: Option<u8>) {
+pub(super) async fn end(talk: &mut Conversation, code: Option<u8>) {
     let last = code.map_or_else(messages::completion, messages::abort);
     talk.tell(&last).await;
 }
@@ -359,91 +353,13 @@ async fn tell_status(talk: &mut Conversation, code: u8, text: &str) -> Heard {
 }
 
 fn intermediate_status(talk: &Conversation, code: u8, text: &str) -> Option<Apdu> {
-    let memory = talk.terminal.memory();
-    let voice = Voice::new(&memory, talk.terminal.options.seed, None);
-    let wanted = memory.registered.wants_intermediate_status();
-    wanted.then(|| messages::intermediate_status(code, text, &voice))
+    let voice = talk.voice(None);
+    voice.registered.wants_intermediate_status().then(|| messages::intermediate_status(code, text, &voice))
 }
 
 /// 04 0F of a booking.
 pub(super) fn result_of(talk: &Conversation, booking: &Booking) -> Option<Apdu> {
-    let voice = Voice::new(&talk.terminal.memory(), talk.terminal.options.seed, Some(booking.at_unix_ms));
-    built(talk, messages::approved(booking, &voice))
-}
-
-/// Hands the slip over, if the registration asks for it. The first answer that is not positive ends it.
-pub(super) async fn print(talk: &mut Conversation, booking: &Booking) -> Answer {
-    let Some(blocks) = slips(talk, config_byte::PAYMENT_RECEIPTS_BY_ECR) else {
-        return Answer::Positive;
-    };
-    let slip = {
-        let memory = talk.terminal.memory();
-        let voice = Voice::new(&memory, talk.terminal.options.seed, Some(booking.at_unix_ms));
-        messages::payment_slip(booking, blocks, &voice)
-    };
-    tell_slip(talk, slip).await
-}
-
-/// The same for an end of day or a diagnosis.
-pub(super) async fn print_administration(talk: &mut Conversation, title: &str) -> Answer {
-    let Some(blocks) = slips(talk, config_byte::ADMINISTRATION_RECEIPTS_BY_ECR) else {
-        return Answer::Positive;
-    };
-    let slip = {
-        let memory = talk.terminal.memory();
-        messages::administration_slip(title, blocks, &Voice::new(&memory, talk.terminal.options.seed, None))
-    };
-    tell_slip(talk, slip).await
-}
-
-async fn tell_slip(talk: &mut Conversation, slip: Result<Vec<Apdu>, BmpError>) -> Answer {
-    for message in built(talk, slip).unwrap_or_default() {
-        match talk.tell(&message).await {
-            Answer::Positive => {}
-            other => return other,
-        }
-    }
-    Answer::Positive
-}
-
-/// Whether the ECR wants these slips, and if so whether in blocks.
-fn slips(talk: &Conversation, receipts: u8) -> Option<bool> {
-    let memory = talk.terminal.memory();
-    let wanted = memory.registered.has(receipts | config_byte::PRINT_COMMANDS);
-    // A log-off leaves these bits set although nobody is there to print.
-    let wanted = wanted && memory.registered.config != super::terminal::CONFIG_AFTER_LOG_OFF;
-    match talk.terminal.options.slips {
-        Slips::None => None,
-        Slips::Lines => wanted.then_some(false),
-        Slips::Block => wanted.then_some(memory.registered.takes_print_blocks),
-    }
-}
-
-/// A message that cannot be built is a fault of the simulated terminal's settings; the conversation shows it as silence.
-pub(super) fn built<T>(talk: &Conversation, message: Result<T, BmpError>) -> Option<T> {
-    message.map_err(|error| talk.fault(error.to_string())).ok()
-}
-
-/// Answers 06 20 with the last transaction: its result, its slip, or both.
-pub(super) async fn repeat(talk: &mut Conversation, with_result: bool, with_slip: bool) {
-    let (last, nothing_useful) = {
-        let memory = talk.terminal.memory();
-        (memory.book.last().cloned(), memory.repeats_nothing)
-    };
-    talk.say(&positive()).await;
-    match last {
-        _ if nothing_useful => end(talk, None).await,
-        None => end(talk, Some(NOT_POSSIBLE)).await,
-        Some(booking) => {
-            if let Some(result) = result_of(talk, &booking).filter(|_| with_result) {
-                talk.tell(&result).await;
-            }
-            if with_slip {
-                print(talk, &booking).await;
-            }
-            end(talk, None).await;
-        }
-    }
+    talk.built(messages::approved(booking, &talk.voice(Some(booking.at_unix_ms))))
 }
 
 /// Whether a command moves money.

@@ -15,7 +15,7 @@ use crate::command::Password;
 use crate::registration::{Abilities, Registration, config_byte};
 
 /// The config byte without a registration and after a log-off.
-pub(super) const CONFIG_AFTER_LOG_OFF: u8 = 0x86;
+const CONFIG_AFTER_LOG_OFF: u8 = 0x86;
 
 /// The terminal, shared by its links and the handle of the test.
 pub(super) struct Terminal {
@@ -46,6 +46,7 @@ pub(super) struct Memory {
 /// What the last registration settled.
 #[derive(Clone, Debug)]
 pub(super) struct Registered {
+    pub somebody: bool,
     pub config: u8,
     /// The ECR has sent a container, so that it takes ours.
     pub containers: bool,
@@ -57,6 +58,7 @@ impl Registered {
     /// Nobody has registered.
     pub fn nobody() -> Registered {
         Registered {
+            somebody: false,
             config: CONFIG_AFTER_LOG_OFF,
             containers: false,
             charset: Charset::Cp437,
@@ -78,6 +80,7 @@ impl From<&Registration> for Registered {
     fn from(registration: &Registration) -> Registered {
         let abilities: Option<Abilities> = registration.abilities();
         Registered {
+            somebody: true,
             config: registration.config_byte,
             containers: abilities.is_some(),
             charset: abilities.as_ref().and_then(|abilities| abilities.charset).unwrap_or_default(),
@@ -115,7 +118,8 @@ impl Terminal {
         self.cuts.send_modify(|count| *count += 1);
     }
 
-    /// Books, or reverses what the order names.
+    /// Books, or reverses what is named. Blocks its thread until the ledger is on disk, which a simulated terminal may:
+    /// nothing else can happen at it before.
     pub fn book(&self, operation: Operation, amount: Money, undone: Option<&Booking>) -> std::io::Result<Booking> {
         let mut memory = self.memory();
         match undone {

@@ -1,0 +1,49 @@
+//! Who prints the slips: the terminal itself, or the ECR, to which they are handed over.
+
+use super::book::Booking;
+use super::conversation::{Answer, Conversation};
+use super::messages;
+use super::options::Slips;
+use crate::apdu::Apdu;
+use crate::bmp::BmpError;
+use crate::registration::config_byte;
+
+/// Hands the slip over, if the registration asks for it. The first answer that is not positive ends it.
+pub(super) async fn print(talk: &mut Conversation, booking: &Booking) -> Answer {
+    let Some(blocks) = slips(talk, config_byte::PAYMENT_RECEIPTS_BY_ECR) else {
+        return Answer::Positive;
+    };
+    let slip = messages::payment_slip(booking, blocks, &talk.voice(Some(booking.at_unix_ms)));
+    tell_slip(talk, slip).await
+}
+
+/// The same for an end of day or a diagnosis.
+pub(super) async fn print_administration(talk: &mut Conversation, title: &str) -> Answer {
+    let Some(blocks) = slips(talk, config_byte::ADMINISTRATION_RECEIPTS_BY_ECR) else {
+        return Answer::Positive;
+    };
+    let slip = messages::administration_slip(title, blocks, &talk.voice(None));
+    tell_slip(talk, slip).await
+}
+
+async fn tell_slip(talk: &mut Conversation, slip: Result<Vec<Apdu>, BmpError>) -> Answer {
+    for message in talk.built(slip).unwrap_or_default() {
+        match talk.tell(&message).await {
+            Answer::Positive => {}
+            other => return other,
+        }
+    }
+    Answer::Positive
+}
+
+/// Whether the ECR wants these slips, and if so whether in blocks.
+fn slips(talk: &Conversation, receipts: u8) -> Option<bool> {
+    let registered = &talk.terminal.memory().registered;
+    // Without a registration the bits are set although nobody is there to print.
+    let wanted = registered.somebody && registered.has(receipts | config_byte::PRINT_COMMANDS);
+    match talk.terminal.options.slips {
+        Slips::None => None,
+        Slips::Lines => wanted.then_some(false),
+        Slips::Block => wanted.then_some(registered.takes_print_blocks),
+    }
+}
