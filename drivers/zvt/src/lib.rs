@@ -20,6 +20,19 @@
 //! | `trace` | What of a message may be read in a log? |
 //! | `simulator` | What does a terminal do? The PT's side, scripted, with faults and a ledger; it does I/O. |
 //!
+//! The driver stands on that. What decides about money is without I/O too.
+//!
+//! | file | question |
+//! |---|---|
+//! | `sequence` | How does a payment's conversation go? The state machine that decides about money. |
+//! | `enquiry` | How does the conversation about any other command go? |
+//! | `conversation` | What goes in and out of a conversation, and how is it led over a line? |
+//! | `transport` | What can a line to a PT do? TCP. |
+//! | `connection` | How is the line opened, registered on, checked and kept? |
+//! | `messages`, `collector` | What are the PT's fields and slips in the words of core? |
+//! | `driver`, `factory`, `settings`, `timing` | How is a terminal driven, made, set and waited for? |
+//! | `learnt`, `resolve`, `terminal_clock` | What is remembered before a payment, and what became of one in doubt? |
+//!
 //! # What is deliberately absent
 //!
 //! Card numbers: no getter returns one, only its last four digits. `Debug` of messages, fields and slips shows tags
@@ -31,12 +44,29 @@ pub mod bcd;
 pub mod bmp;
 pub mod charset;
 pub mod clock;
+mod collector;
 pub mod command;
+mod connection;
+mod conversation;
+mod driver;
+mod enquiry;
+mod factory;
 pub mod fields;
+mod learnt;
+mod messages;
 pub mod registration;
 pub mod reply;
+mod resolve;
+mod sequence;
+mod settings;
 pub mod simulator;
 pub mod slip;
 pub mod tables;
+mod terminal_clock;
+pub mod timing;
 pub mod tlv;
 pub mod trace;
+pub mod transport;
+
+pub use factory::ZvtTcpFactory;
+pub use timing::Timing;

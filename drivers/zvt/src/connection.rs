@@ -1,0 +1,322 @@
+//! How the line to a PT is opened, registered on, checked and kept.
+
+use tillswitch_core::{Cause, Reason};
+use tokio::time::Instant;
+
+use crate::apdu::control;
+use crate::bmp::BmpError;
+use crate::charset::Charset;
+use crate::collector;
+use crate::command::{self, Command};
+use crate::conversation::{Audience, Conversation, lead};
+use crate::enquiry::{Answer, Ended, Enquiry, Habits};
+use crate::learnt::Learnt;
+use crate::messages;
+use crate::registration::{Abilities, Registration};
+use crate::reply::{Completion, Reply, StatusEnquiryCompletion};
+use crate::sequence::{is_busy, refused, said_of_another};
+use crate::settings::{self, Keypad, Receipts, ZvtSettings};
+use crate::tables::terminal_status;
+use crate::timing::Timing;
+use crate::transport::{Delivery, Transport};
+
+/// 84 9A: some terminals refuse a registration with a container so.
+const PROTOCOL_FAULT: u8 = 0x9A;
+/// 84 1E with 6F or C6 behind it: the terminal does not take the currency.
+const STOPPED: u8 = 0x1E;
+const WRONG_CURRENCY: [u8; 2] = [0x6F, 0xC6];
+
+/// The line to one PT.
+pub(crate) struct Connection {
+    transport: Box<dyn Transport>,
+    pub settings: ZvtSettings,
+    pub timing: Timing,
+    registered: Option<Registered>,
+    /// When something was said last.
+    last_traffic: Instant,
+    /// The last booking, as far as this connection knows.
+    pub learnt: Option<Learnt>,
+}
+
+#[derive(Clone, Debug)]
+struct Registered {
+    keypad: Keypad,
+    terminal_id: Option<String>,
+    charset: Charset,
+}
+
+/// What the PT says of itself.
+pub(crate) enum Status {
+    Busy,
+    /// The completion of 05 01.
+    Told(StatusEnquiryCompletion),
+    /// It answers, and does not tell.
+    NotTold,
+}
+
+/// What had come while nobody asked.
+enum Drained {
+    Nothing,
+    Chatter,
+    /// The result of a payment that nobody waits for.
+    Result,
+}
+
+impl Connection {
+    pub fn new(transport: Box<dyn Transport>, settings: ZvtSettings, timing: Timing) -> Connection {
+        let last_traffic = Instant::now();
+        Connection { transport, settings, timing, registered: None, last_traffic, learnt: None }
+    }
+
+    /// The terminal id of the registration.
+    pub fn terminal_id(&self) -> Option<String> {
+        self.registered.as_ref()?.terminal_id.clone()
+    }
+
+    /// The agreed character set.
+    pub fn charset(&self) -> Charset {
+        self.registered.as_ref().map_or(Charset::default(), |registered| registered.charset)
+    }
+
+    /// Makes the line fit for a command: open, registered on, read empty, and asked when it was idle for long.
+    ///
+    /// Nothing that this sends moves money, so a line that was cut meanwhile is simply opened again.
+    pub async fn make_ready(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
+        if self.transport.is_open() && self.check(audience).await? {
+            return self.lock_as_configured(audience).await;
+        }
+        self.open(audience).await
+    }
+
+    /// Asks 05 01, with details where the PT knows how to give them.
+    pub async fn status(&mut self, audience: &mut Audience<'_>) -> Result<Status, Reason> {
+        let password = self.settings.password;
+        let detailed = self.ask(Command::detailed_status_enquiry(password), Habits::QUESTION, audience).await?;
+        match detailed.ended {
+            Ended::Refused { code, .. } if !is_busy(code) => self.plain_status(audience).await,
+            ended => Ok(read_status(ended)),
+        }
+    }
+
+    async fn plain_status(&mut self, audience: &mut Audience<'_>) -> Result<Status, Reason> {
+        let enquiry = Command::status_enquiry(self.settings.password);
+        let answer = self.ask(enquiry, Habits::QUESTION, audience).await?;
+        Ok(read_status(answer.ended))
+    }
+
+    /// Sends a command that moves no money and waits for its end. A PT that does not answer loses the line.
+    pub async fn ask(
+        &mut self,
+        command: Command,
+        habits: Habits,
+        audience: &mut Audience<'_>,
+    ) -> Result<Answer, Reason> {
+        let mut enquiry = Enquiry::new(command, habits, self.charset(), self.settings.currency);
+        let end = self.lead(&mut enquiry, audience).await;
+        if end.as_ref().is_err_and(|reason| reason.cause != Cause::Busy) {
+            self.close().await;
+        }
+        end
+    }
+
+    /// Leads any conversation over the line.
+    pub async fn lead<C: Conversation>(&mut self, conversation: &mut C, audience: &mut Audience<'_>) -> C::End {
+        let charset = self.charset();
+        let end = lead(&mut *self.transport, charset, &self.timing, audience, conversation).await;
+        self.last_traffic = Instant::now();
+        end
+    }
+
+    /// Registers anew with another keypad than the configured one; the next payment locks it again.
+    pub async fn unlock_keypad(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
+        self.learnt = None;
+        self.register(Keypad::Open, audience).await
+    }
+
+    /// Says good-bye, so that the PT works by itself again, and closes the line.
+    pub async fn log_off(&mut self) {
+        if self.transport.is_open() && self.registered.is_some() {
+            let farewell = self.ask(Command::LogOff, Habits::LOG_OFF, &mut Audience::Nobody).await;
+            if let Err(reason) = farewell {
+                tracing::debug!("the log-off was not answered: {reason}");
+            }
+        }
+        self.close().await;
+    }
+
+    pub async fn close(&mut self) {
+        self.transport.close().await;
+        self.registered = None;
+        self.learnt = None;
+    }
+
+    /// Whether the open line can be used as it is. `false`: it has to be opened again.
+    async fn check(&mut self, audience: &mut Audience<'_>) -> Result<bool, Reason> {
+        let is_idle = self.last_traffic.elapsed() > self.timing.idle_check;
+        match self.drain(audience).await {
+            Ok(Drained::Result) => Err(Reason::new(Cause::Busy, "the terminal is still at another payment")),
+            Ok(Drained::Nothing) if !is_idle => Ok(self.registered.is_some()),
+            Ok(Drained::Nothing | Drained::Chatter) => match self.plain_status(audience).await {
+                Ok(Status::Busy) => Err(Reason::new(Cause::Busy, "the terminal is busy")),
+                Ok(Status::Told(_) | Status::NotTold) => Ok(self.registered.is_some()),
+                Err(reason) if reason.cause == Cause::LinkLost => Ok(false),
+                Err(reason) => Err(reason),
+            },
+            Err(reason) => {
+                tracing::debug!("the idle line is opened again: {reason}");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads and answers what has come while nobody asked.
+    async fn drain(&mut self, audience: &mut Audience<'_>) -> Result<Drained, Reason> {
+        let mut drained = Drained::Nothing;
+        while let Some(apdu) = self.transport.arrived()? {
+            let answer = match Reply::parse(&apdu, self.charset()) {
+                Reply::StatusInformation(fields) => {
+                    let currency = self.settings.currency;
+                    let said = said_of_another(fields.result_code(), &fields, currency, self.charset());
+                    audience.late(&said).await;
+                    drained = Drained::Result;
+                    command::goods_not_issued()
+                }
+                Reply::Positive { .. } | Reply::Negative { .. } => continue,
+                Reply::Other(apdu) if apdu.is_answer() => continue,
+                Reply::Other(_) => command::unknown_command(),
+                Reply::IntermediateStatus(_)
+                | Reply::Completion(_)
+                | Reply::Abort(_)
+                | Reply::PrintLine(_)
+                | Reply::PrintBlock(_)
+                | Reply::SetClock { .. }
+                | Reply::DisplayText(_) => command::positive(),
+            };
+            if !matches!(drained, Drained::Result) {
+                drained = Drained::Chatter;
+            }
+            self.transport.send(&answer, Delivery::Repeatable).await.map_err(|error| error.reason)?;
+        }
+        Ok(drained)
+    }
+
+    async fn open(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
+        self.close().await;
+        self.transport.open().await?;
+        self.register(self.settings.keypad, audience).await
+    }
+
+    async fn lock_as_configured(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
+        let keypad = self.settings.keypad;
+        if self.registered.as_ref().is_some_and(|registered| registered.keypad == keypad) {
+            return Ok(());
+        }
+        self.learnt = None;
+        self.register(keypad, audience).await
+    }
+
+    async fn register(&mut self, keypad: Keypad, audience: &mut Audience<'_>) -> Result<(), Reason> {
+        let registered = self.try_to_register(keypad, audience).await;
+        match registered {
+            Ok(registered) => {
+                self.registered = Some(registered);
+                Ok(())
+            }
+            Err(reason) => {
+                self.close().await;
+                Err(reason)
+            }
+        }
+    }
+
+    async fn try_to_register(&mut self, keypad: Keypad, audience: &mut Audience<'_>) -> Result<Registered, Reason> {
+        let abilities = self.abilities();
+        let first = self.ask_to_register(keypad, Some(&abilities), audience).await?;
+        let ended = match first.ended {
+            Ended::Refused { code: PROTOCOL_FAULT, .. } => self.ask_to_register(keypad, None, audience).await?.ended,
+            ended => ended,
+        };
+        match ended {
+            Ended::Completed(completion) => Ok(registered(keypad, &completion)),
+            Ended::Acknowledged => Ok(Registered { keypad, terminal_id: None, charset: Charset::default() }),
+            Ended::Refused { code: STOPPED, data } if data.0.iter().any(|code| WRONG_CURRENCY.contains(code)) => {
+                let message = format!("the terminal does not settle in {}", self.settings.currency);
+                Err(Reason::new(Cause::WrongCurrency, message))
+            }
+            Ended::Refused { code, .. } => Err(refused(code)),
+            Ended::Aborted(abort) => {
+                let message =
+                    format!("the terminal did not accept the registration: {}", messages::explained(abort.code));
+                Err(Reason::new(Cause::Refused, message))
+            }
+        }
+    }
+
+    async fn ask_to_register(
+        &mut self,
+        keypad: Keypad,
+        abilities: Option<&Abilities>,
+        audience: &mut Audience<'_>,
+    ) -> Result<Answer, Reason> {
+        let registration = self
+            .registration(keypad, abilities)
+            .map_err(|error| Reason::new(Cause::Unsupported, format!("the registration cannot be written: {error}")))?;
+        let mut enquiry = Enquiry::new(
+            Command::Registration(registration),
+            Habits::QUESTION,
+            Charset::default(),
+            self.settings.currency,
+        );
+        let answer = self.lead(&mut enquiry, audience).await;
+        // Silence at the first command has an explanation when something else than ZVT came instead.
+        answer.map_err(|reason| match self.transport.foreign() {
+            Some(sentence) if reason.cause == Cause::NoAnswer => Reason::new(Cause::Garbage, sentence),
+            Some(_) | None => reason,
+        })
+    }
+
+    fn registration(&self, keypad: Keypad, abilities: Option<&Abilities>) -> Result<Registration, BmpError> {
+        let settings = &self.settings;
+        let config_byte = settings.config_byte(keypad);
+        let service_byte = ZvtSettings::service_byte(keypad);
+        Registration::new(settings.password, config_byte, settings.currency.numeric(), service_byte, abilities)
+    }
+
+    /// An empty container already tells the PT that it may send containers, which hold its texts.
+    fn abilities(&self) -> Abilities {
+        match self.settings.receipts {
+            Receipts::Terminal => Abilities::default(),
+            Receipts::Router => Abilities {
+                printer_width: Some(collector::WIDTH),
+                permitted_commands: vec![control::PRINT_BLOCK],
+                ..Abilities::default()
+            },
+        }
+    }
+
+    /// Whether the line is closed after each payment.
+    pub fn is_per_payment(&self) -> bool {
+        self.settings.connection == settings::Connection::PerPayment
+    }
+}
+
+fn registered(keypad: Keypad, completion: &Completion) -> Registered {
+    let said = completion.registration();
+    Registered { keypad, terminal_id: said.terminal_id, charset: said.charset.unwrap_or_default() }
+}
+
+fn read_status(ended: Ended) -> Status {
+    match ended {
+        Ended::Completed(completion) => {
+            let status = completion.status_enquiry();
+            match status.terminal_status {
+                Some(terminal_status::BUSY) => Status::Busy,
+                Some(_) => Status::Told(status),
+                None => Status::NotTold,
+            }
+        }
+        Ended::Refused { code, .. } if is_busy(code) => Status::Busy,
+        Ended::Aborted(abort) if is_busy(abort.code) => Status::Busy,
+        Ended::Acknowledged | Ended::Refused { .. } | Ended::Aborted(_) => Status::NotTold,
+    }
+}

@@ -1,0 +1,42 @@
+//! How the driver `zvt-tcp` is made from its settings.
+
+use tillswitch_core::{DriverFactory, Identity, Settings, SettingsError, TerminalDriver};
+
+use crate::driver::ZvtDriver;
+use crate::settings::TcpSettings;
+use crate::timing::Timing;
+use crate::transport::tcp::TcpTransport;
+
+/// Makes drivers for ZVT terminals on TCP: `driver = "zvt-tcp"`.
+///
+/// ```
+/// use tillswitch_core::{DriverFactory, Settings};
+/// use tillswitch_zvt::ZvtTcpFactory;
+///
+/// let settings = Settings::new("counter").with("address", "192.168.1.100");
+/// let factory = ZvtTcpFactory::default();
+/// assert_eq!(factory.identity(&settings).address, "192.168.1.100:20007");
+/// assert!(factory.build(&settings).is_ok());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ZvtTcpFactory {
+    /// The timers of every driver that is made here.
+    pub timing: Timing,
+}
+
+impl DriverFactory for ZvtTcpFactory {
+    fn name(&self) -> &str {
+        "zvt-tcp"
+    }
+
+    fn identity(&self, settings: &Settings) -> Identity {
+        let address = TcpSettings::read(settings).map(|settings| settings.address).unwrap_or_default();
+        Identity { address, ..Identity::default() }
+    }
+
+    fn build(&self, settings: &Settings) -> Result<Box<dyn TerminalDriver>, Vec<SettingsError>> {
+        let settings = TcpSettings::read(settings)?;
+        let transport = TcpTransport::new(settings.address, self.timing.connect, self.timing.answer);
+        Ok(Box::new(ZvtDriver::new(Box::new(transport), settings.zvt, self.timing.clone())))
+    }
+}

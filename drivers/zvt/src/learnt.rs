@@ -1,0 +1,150 @@
+//! What is known of the PT's last booking, and what of it a payment remembers.
+
+use tillswitch_core::{Approval, Currency, Money, Notes};
+
+use crate::charset::Charset;
+use crate::clock::{MonthDay, TimeOfDay};
+use crate::fields::Fields;
+use crate::messages;
+
+const TERMINAL_ID: &str = "zvt.terminal_id";
+const PREVIOUS_RECEIPT: &str = "zvt.previous_receipt";
+const PREVIOUS_TRACE: &str = "zvt.previous_trace";
+const LEARNT: &str = "zvt.learnt";
+const CLOCK_DIFFERENCE: &str = "zvt.clock_difference";
+
+/// A last booking as 06 20 tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reading {
+    pub result_code: Option<u8>,
+    pub terminal_id: Option<String>,
+    pub receipt: Option<String>,
+    pub trace: Option<String>,
+    /// Of the payment that was reversed; only reversals have one.
+    pub original_trace: Option<String>,
+    pub amount_minor: Option<u64>,
+    pub currency: Option<u16>,
+    pub at: Option<(MonthDay, TimeOfDay)>,
+    /// The booking to show to a person, where the PT calls it a success.
+    pub booking: Option<Approval>,
+}
+
+impl Reading {
+    pub fn new(fields: &Fields, currency: Currency, charset: Charset) -> Reading {
+        let amount_minor = fields.amount_minor();
+        let succeeded = fields.result_code() == Some(0);
+        let amount = amount_minor.filter(|_| succeeded).map(|minor| Money::from_minor(minor, currency));
+        Reading {
+            result_code: fields.result_code(),
+            terminal_id: fields.terminal_id(),
+            receipt: fields.receipt_number(),
+            trace: fields.trace_number(),
+            original_trace: fields.original_trace_number(),
+            amount_minor,
+            currency: fields.currency(),
+            at: fields.date().zip(fields.time()),
+            booking: amount.map(|amount| messages::approval(amount, fields, charset)),
+        }
+    }
+}
+
+/// How the last booking became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The last payment on this connection.
+    Answer,
+    /// 06 20.
+    Repetition,
+    /// The PT does not tell, or has booked nothing yet.
+    NotTold,
+    /// Told, yet worth little: payments may be started at the keypad meanwhile.
+    KeypadOpen,
+}
+
+impl How {
+    const ALL: [How; 4] = [How::Answer, How::Repetition, How::NotTold, How::KeypadOpen];
+
+    fn name(self) -> &'static str {
+        match self {
+            How::Answer => "answer",
+            How::Repetition => "06 20",
+            How::NotTold => "not told",
+            How::KeypadOpen => "keypad open",
+        }
+    }
+}
+
+/// The PT's last booking before a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Learnt {
+    pub receipt: Option<String>,
+    pub trace: Option<String>,
+    pub how: How,
+}
+
+/// What a payment remembers before its command leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub terminal_id: Option<String>,
+    pub previous: Learnt,
+    /// How many seconds the PT's clock is ahead of ours.
+    pub clock_difference: Option<i64>,
+}
+
+impl Remembered {
+    pub fn to_notes(&self) -> Vec<(&'static str, String)> {
+        let known = [
+            (TERMINAL_ID, self.terminal_id.clone()),
+            (PREVIOUS_RECEIPT, self.previous.receipt.clone()),
+            (PREVIOUS_TRACE, self.previous.trace.clone()),
+            (LEARNT, Some(self.previous.how.name().to_owned())),
+            (CLOCK_DIFFERENCE, self.clock_difference.map(|seconds| seconds.to_string())),
+        ];
+        known.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    /// `None` when this payment remembered nothing.
+    pub fn from_notes(notes: &Notes) -> Option<Remembered> {
+        let text = |key| notes.get(key).map(str::to_owned);
+        let how = notes.get(LEARNT)?;
+        let how = How::ALL.into_iter().find(|known| known.name() == how)?;
+        Some(Remembered {
+            terminal_id: text(TERMINAL_ID),
+            previous: Learnt { receipt: text(PREVIOUS_RECEIPT), trace: text(PREVIOUS_TRACE), how },
+            clock_difference: notes.get(CLOCK_DIFFERENCE).and_then(|text| text.parse().ok()),
+        })
+    }
+}
+
+/// The receipt number after this one; 0000 is none, so 9999 is followed by 0001.
+pub(crate) fn next_receipt(receipt: &str) -> Option<String> {
+    match receipt.parse::<u16>().ok()? {
+        9999 => Some("0001".into()),
+        number @ 0..9999 => Some(format!("{:04}", number + 1)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_survives_the_notes() {
+        for how in How::ALL {
+            let previous = Learnt { receipt: Some("0042".into()), trace: None, how };
+            let remembered =
+                Remembered { terminal_id: Some("29001612".into()), previous, clock_difference: Some(-3600) };
+            let notes = remembered.to_notes().into_iter().collect();
+            assert_eq!(Remembered::from_notes(&notes), Some(remembered));
+        }
+        assert_eq!(Remembered::from_notes(&Notes::default()), None);
+    }
+
+    #[test]
+    fn receipt_numbers_wrap() {
+        for (receipt, next) in [("0042", Some("0043")), ("9999", Some("0001")), ("0999", Some("1000")), ("x", None)] {
+            assert_eq!(next_receipt(receipt).as_deref(), next);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What became of a payment in doubt, by reading only.
+
+use std::time::{Duration, SystemTime};
+
+use tillswitch_core::{Cause, DriverError, Evidence, Operation, Outcome, PaymentRequest, Reason, Resolution, Session};
+use tokio::time::Instant;
+
+use crate::connection::Status;
+use crate::conversation::Audience;
+use crate::driver::ZvtDriver;
+use crate::learnt::{How, Reading, Remembered, next_receipt};
+use crate::messages;
+use crate::settings::Keypad;
+use crate::tables::terminal_status;
+use crate::terminal_clock;
+
+/// How far a booking may be dated outside the payment's own time: clocks drift, and terminals date by the minute.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+
+/// What this driver knows of a payment in doubt beside its notes. After a restart it is gone, and counting begins anew with
+/// the first reading.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubt {
+    /// When the link was lost, or the first reading taken.
+    since: Instant,
+    /// How many readings have shown the remembered numbers.
+    unchanged: u32,
+}
+
+impl Doubt {
+    pub fn now() -> Doubt {
+        Doubt { since: Instant::now(), unchanged: 0 }
+    }
+}
+
+/// What a reading says about the payment.
+#[derive(Debug, PartialEq)]
+enum Judgement {
+    /// It is this payment, approved.
+    Booked(Box<Outcome>),
+    /// The last booking is still the one before this payment.
+    Unchanged,
+    Unclear(Evidence),
+}
+
+/// What a reading is compared with.
+struct Question<'a> {
+    request: &'a PaymentRequest,
+    remembered: &'a Remembered,
+    /// The terminal id of the registration.
+    registered_id: Option<&'a str>,
+    keypad: Keypad,
+    now: SystemTime,
+}
+
+impl ZvtDriver {
+    /// Asks 05 01 and 06 20 and compares.
+    pub async fn look_into(
+        &mut self,
+        request: &PaymentRequest,
+        session: &mut dyn Session,
+    ) -> Result<Resolution, DriverError> {
+        let remembered = Remembered::from_notes(session.notes());
+        match self.read(session).await {
+            Ok((status, reading)) => Ok(self.decide(request, remembered, status, reading)),
+            Err(reason) if reason.cause == Cause::Busy => Ok(Resolution::InProgress),
+            Err(reason) => Err(DriverError::NotStarted(reason)),
+        }
+    }
+
+    async fn read(&mut self, session: &mut dyn Session) -> Result<(Option<u8>, Option<Reading>), Reason> {
+        let mut audience = Audience::Session(session);
+        self.connection.make_ready(&mut audience).await?;
+        let status = match self.connection.status(&mut audience).await? {
+            Status::Busy => return Err(Reason::new(Cause::Busy, "the terminal is still busy")),
+            Status::Told(told) => told.terminal_status,
+            Status::NotTold => None,
+        };
+        let reading = self.last_booking(&mut audience).await?;
+        Ok((status, reading))
+    }
+
+    fn decide(
+        &mut self,
+        request: &PaymentRequest,
+        remembered: Option<Remembered>,
+        status: Option<u8>,
+        reading: Option<Reading>,
+    ) -> Resolution {
+        let Some(reading) = reading else {
+            return self.undecided(request, Evidence::new("the terminal does not tell its last booking"));
+        };
+        let Some(remembered) = remembered else {
+            let message = "nothing was remembered about the terminal before this payment";
+            return self.undecided(request, evidence(message, &reading));
+        };
+        let registered_id = self.connection.terminal_id();
+        let keypad = self.settings().keypad;
+        let question = Question {
+            request,
+            remembered: &remembered,
+            registered_id: registered_id.as_deref(),
+            keypad,
+            now: SystemTime::now(),
+        };
+        match question.judge(&reading) {
+            Judgement::Booked(outcome) => {
+                self.doubts.remove(&request.id);
+                Resolution::Known(*outcome)
+            }
+            Judgement::Unchanged => self.unchanged(request, status, &reading),
+            Judgement::Unclear(evidence) => self.undecided(request, evidence),
+        }
+    }
+
+    /// One such reading proves little: the PT may still be at it. Two do, the second long after the link was lost.
+    fn unchanged(&mut self, request: &PaymentRequest, status: Option<u8>, reading: &Reading) -> Resolution {
+        if !status.is_some_and(is_ready_soon) {
+            let message = format!("the last booking is still the one before this payment, but {}", unready(status));
+            return self.undecided(request, evidence(&message, reading));
+        }
+        if status != Some(terminal_status::READY) {
+            return Resolution::InProgress;
+        }
+        let settled_after = self.connection.timing.second_reading;
+        let doubt = self.doubts.entry(request.id).or_insert_with(Doubt::now);
+        doubt.unchanged += 1;
+        if doubt.unchanged < 2 || doubt.since.elapsed() < settled_after {
+            return Resolution::InProgress;
+        }
+        self.doubts.remove(&request.id);
+        let receipt = reading.receipt.as_deref().unwrap_or_default();
+        let message = format!("two readings show receipt {receipt} of before this payment as the last one");
+        Resolution::NotCharged(Evidence::new(message))
+    }
+
+    fn undecided(&mut self, request: &PaymentRequest, evidence: Evidence) -> Resolution {
+        self.doubts.remove(&request.id);
+        Resolution::Undecided(evidence)
+    }
+}
+
+impl Question<'_> {
+    fn judge(&self, reading: &Reading) -> Judgement {
+        let unclear = |message: &str| Judgement::Unclear(evidence(message, reading));
+        if let Some(message) = self.other_terminal(reading) {
+            return unclear(&message);
+        }
+        let Some(previous) = self.remembered.previous.receipt.as_deref() else {
+            return unclear("the receipt number before this payment is not known");
+        };
+        let Some(receipt) = reading.receipt.as_deref() else {
+            return unclear("the terminal's last result has no receipt number");
+        };
+        if receipt == previous {
+            return match reading.trace == self.remembered.previous.trace {
+                true => Judgement::Unchanged,
+                false => unclear("the receipt number is that of before this payment, the trace number is not"),
+            };
+        }
+        if next_receipt(previous).as_deref() != Some(receipt) {
+            return unclear(&format!("the last receipt is {receipt}, before this payment it was {previous}"));
+        }
+        match self.mismatch(reading) {
+            Some(why) => unclear(&why),
+            None => self.booked(reading),
+        }
+    }
+
+    /// Both the registration and the result must name the terminal of before, and at least one must name it.
+    fn other_terminal(&self, reading: &Reading) -> Option<String> {
+        let Some(remembered) = self.remembered.terminal_id.as_deref() else {
+            return Some("it is not known which terminal this payment went to".into());
+        };
+        let named = [self.registered_id, reading.terminal_id.as_deref()];
+        match named.into_iter().flatten().find(|id| *id != remembered) {
+            Some(other) => Some(format!("terminal {other} answers, the payment went to terminal {remembered}")),
+            None if named == [None, None] => Some("the terminal does not tell its id".into()),
+            None => None,
+        }
+    }
+
+    /// Why the next booking after the remembered one is not certainly this payment.
+    fn mismatch(&self, reading: &Reading) -> Option<String> {
+        let request = self.request;
+        if reading.result_code != Some(0) {
+            let what = reading.result_code.map_or("no result".into(), messages::explained);
+            return Some(format!("the last booking is not a success: {what}"));
+        }
+        if reading.amount_minor != Some(request.amount.minor()) {
+            return Some(format!("the last booking is not one of {}", request.amount));
+        }
+        if reading.currency.is_some_and(|currency| currency != request.amount.currency().numeric()) {
+            return Some("the last booking is in another currency".into());
+        }
+        if !self.is_same_operation(reading) {
+            return Some(format!("the last booking is not a {}", request.operation));
+        }
+        self.keypad_was_open().or_else(|| self.other_time(reading))
+    }
+
+    /// Only a reversal names the payment that it undoes.
+    fn is_same_operation(&self, reading: &Reading) -> bool {
+        let original = self.request.original.as_ref();
+        match (self.request.operation, &reading.original_trace) {
+            (Operation::Sale | Operation::Refund, original_trace) => original_trace.is_none(),
+            (Operation::Reversal, None) => false,
+            (Operation::Reversal, Some(trace)) => {
+                original.is_some_and(|original| original.approval.details.trace_number.as_ref() == Some(trace))
+            }
+        }
+    }
+
+    fn keypad_was_open(&self) -> Option<String> {
+        let message = match (self.remembered.previous.how, self.keypad) {
+            (How::Answer | How::Repetition, Keypad::Locked) => return None,
+            (How::KeypadOpen, _) | (_, Keypad::Open) => "payments could be started at the keypad meanwhile",
+            (How::NotTold, Keypad::Locked) => "the receipt number before this payment was not told",
+        };
+        Some(message.into())
+    }
+
+    fn other_time(&self, reading: &Reading) -> Option<String> {
+        let (Some(at), Some(difference)) = (reading.at, self.remembered.clock_difference) else {
+            return Some("when the last booking was made is not known".into());
+        };
+        let window = (self.request.received_at, self.now);
+        let fits = terminal_clock::is_between(at, difference, window, CLOCK_TOLERANCE);
+        let (date, time) = at;
+        (!fits).then(|| format!("the last booking is dated {}", messages::clock_text(date, time)))
+    }
+
+    fn booked(&self, reading: &Reading) -> Judgement {
+        match &reading.booking {
+            Some(booking) => {
+                let mut booking = booking.clone();
+                let terminal_id = &mut booking.details.terminal_id;
+                *terminal_id = terminal_id.take().or_else(|| self.remembered.terminal_id.clone());
+                Judgement::Booked(Box::new(Outcome::Approved(booking)))
+            }
+            None => Judgement::Unclear(Evidence::new("the last booking has no amount")),
+        }
+    }
+}
+
+fn evidence(message: &str, reading: &Reading) -> Evidence {
+    let evidence = Evidence::new(message);
+    match &reading.booking {
+        Some(booking) => evidence.with_candidate(booking.clone()),
+        None => evidence,
+    }
+}
+
+/// Ready, or in a state that ends by itself: a card in the reader, remote maintenance.
+fn is_ready_soon(status: u8) -> bool {
+    matches!(status, terminal_status::READY | 0xDC | 0xE0 | 0xE1)
+}
+
+fn unready(status: Option<u8>) -> String {
+    match status {
+        Some(code) => {
+            let what = terminal_status::wording(code).map_or("its status is unknown", |wording| wording.english);
+            format!("the terminal is not ready: {what} (status {code:02x})")
+        }
+        None => "the terminal does not tell whether it is ready".into(),
+    }
+}

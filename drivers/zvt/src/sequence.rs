@@ -1,0 +1,523 @@
+//! How a payment's conversation with the PT goes, as a state machine without I/O.
+
+use tillswitch_core::{Approval, Cause, Currency, Details, DriverError, Money, Outcome, Reason, ReceiptKind};
+
+use crate::bmp::tag;
+use crate::charset::Charset;
+use crate::clock::{MonthDay, TimeOfDay};
+use crate::collector::SlipCollector;
+use crate::command::{self, Command, Password};
+use crate::conversation::{Action, Conversation, Input, Wait};
+use crate::fields::Fields;
+use crate::messages;
+use crate::reply::{Abort, Completion, IntermediateStatus, Reply};
+use crate::slip::PrintBlock;
+use crate::tables::terminal_status;
+
+type End = Result<Outcome, DriverError>;
+type Actions = Vec<Action<End>>;
+
+/// Our own code for an approval of less than asked that we sent back.
+const PARTIAL_REFUSED: &str = "partial-refused";
+
+/// What a payment's conversation is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The money command.
+    pub command: Command,
+    /// The amount in it, or the amount that a reversal should bring back.
+    pub amount: Money,
+    /// Whether less may stand.
+    pub accept_partial: bool,
+    /// For 05 01.
+    pub password: Password,
+    /// The terminal id of the registration, for results that do not repeat it.
+    pub terminal_id: Option<String>,
+    pub charset: Charset,
+    /// How often 05 01 may be asked in one silence after a failed 04 0F.
+    pub enquiries: u32,
+}
+
+/// The conversation about one payment: 06 01, 06 31 or 06 30.
+pub(crate) struct Payment {
+    asked: Asked,
+    slips: SlipCollector,
+    stage: Stage,
+    /// Anything but an answer has come since the command left, so a later 84 xx proves nothing.
+    may_have_started: bool,
+    heard: Heard,
+    /// Why we answered a 04 0F with 84 66.
+    sent_back: Option<SentBack>,
+    /// The PT said 27 00 and then something that does not go with it.
+    contradicted: bool,
+    /// How often 05 01 was asked since the PT said something.
+    enquiries: u32,
+    /// A 05 01 whose completion has not come.
+    enquiry_open: bool,
+    abort: AbortWish,
+    /// The wait in minutes that the PT asked for.
+    minutes: Option<u8>,
+    /// What the PT's clock showed in its last 04 0F.
+    clock: Option<(MonthDay, TimeOfDay)>,
+}
+
+/// How far the conversation is.
+// There is one of them per payment: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, PartialEq)]
+enum Stage {
+    /// The command left; its 80 xx or 84 xx is missing.
+    Commanded,
+    /// The PT is master.
+    Running,
+    /// 04 0F said 27 00 and waits for our answer until the journal has it.
+    Recording(Approval),
+    Ended,
+}
+
+/// The last 04 0F with a result.
+#[derive(Debug, PartialEq)]
+enum Heard {
+    Nothing,
+    Failed(Outcome),
+    /// Recorded and acknowledged.
+    Approved(Approval),
+}
+
+#[derive(Debug, PartialEq)]
+enum SentBack {
+    /// Less than asked.
+    Partial,
+    /// The journal did not take it.
+    NotStored,
+    /// What was booked cannot be told, or is not what was asked.
+    Unclear(&'static str),
+}
+
+#[derive(Debug, PartialEq)]
+enum AbortWish {
+    None,
+    /// Wanted before the PT had answered the command.
+    Waiting,
+    Sent,
+}
+
+/// What a 04 0F with 27 00 says about the amount.
+// It lives for a moment: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
+enum Booked {
+    Enough(Approval),
+    Less,
+    Unclear(&'static str),
+}
+
+impl Payment {
+    pub fn new(asked: Asked) -> Payment {
+        Payment {
+            asked,
+            slips: SlipCollector::new(ReceiptKind::Customer),
+            stage: Stage::Commanded,
+            may_have_started: false,
+            heard: Heard::Nothing,
+            sent_back: None,
+            contradicted: false,
+            enquiries: 0,
+            enquiry_open: false,
+            abort: AbortWish::None,
+            minutes: None,
+            clock: None,
+        }
+    }
+
+    /// What the PT's clock showed at the end.
+    pub fn clock(&self) -> Option<(MonthDay, TimeOfDay)> {
+        self.clock
+    }
+
+    fn received(&mut self, reply: Reply) -> Actions {
+        match reply {
+            Reply::Positive { .. } => self.positive(),
+            Reply::Negative { code, .. } => self.negative(code),
+            Reply::IntermediateStatus(status) => self.intermediate_status(&status),
+            Reply::StatusInformation(fields) => self.status_information(&fields),
+            Reply::Completion(completion) => self.completion(&completion),
+            Reply::Abort(abort) => self.aborted(&abort),
+            Reply::PrintLine(line) => {
+                self.slips.line(line);
+                self.acknowledge()
+            }
+            Reply::PrintBlock(block) => self.print_block(block),
+            Reply::SetClock { .. } | Reply::DisplayText(_) => self.acknowledge(),
+            Reply::Other(apdu) if apdu.is_answer() => Vec::new(),
+            Reply::Other(_) => self.answer(command::unknown_command()),
+        }
+    }
+
+    fn positive(&mut self) -> Actions {
+        match self.stage {
+            Stage::Commanded => self.running(),
+            // The answer to our 06 B0 or 05 01; neither says anything about the payment.
+            Stage::Running | Stage::Recording(_) | Stage::Ended => Vec::new(),
+        }
+    }
+
+    fn running(&mut self) -> Actions {
+        self.stage = Stage::Running;
+        let mut actions = vec![self.wait()];
+        if self.abort == AbortWish::Waiting {
+            actions.extend(self.send_abort());
+        }
+        actions
+    }
+
+    fn negative(&mut self, code: u8) -> Actions {
+        match self.stage {
+            Stage::Commanded if self.may_have_started => {
+                let message = "the terminal refused the command after it had begun to talk";
+                self.finish(Err(DriverError::in_doubt(Cause::Contradiction, message)))
+            }
+            Stage::Commanded => self.finish(Err(DriverError::NotStarted(refused(code)))),
+            // "Too late" to our 06 B0, or "busy" to our 05 01: the payment goes on.
+            Stage::Running | Stage::Recording(_) | Stage::Ended => Vec::new(),
+        }
+    }
+
+    fn intermediate_status(&mut self, status: &IntermediateStatus) -> Actions {
+        if status.timeout_minutes.is_some() {
+            self.minutes = status.timeout_minutes;
+        }
+        let mut actions = self.acknowledge();
+        actions.push(Action::Show(messages::progress(status)));
+        actions
+    }
+
+    fn status_information(&mut self, fields: &Fields) -> Actions {
+        let result = fields.result_code();
+        if self.stage == Stage::Running {
+            self.clock = fields.date().zip(fields.time()).or(self.clock);
+        }
+        match (&self.stage, result) {
+            // Every command gets its answer before anything else: this result belongs to another payment.
+            (Stage::Commanded, result) => self.result_of_another(result, fields),
+            (Stage::Running | Stage::Recording(_) | Stage::Ended, Some(0)) => self.success(fields),
+            (Stage::Running | Stage::Recording(_) | Stage::Ended, Some(code)) => self.failure(code, fields),
+            // Without BMP 27 nothing is known; 06 0F or 06 1E must tell.
+            (Stage::Running | Stage::Recording(_) | Stage::Ended, None) => self.acknowledge(),
+        }
+    }
+
+    fn result_of_another(&mut self, result: Option<u8>, fields: &Fields) -> Actions {
+        let said = said_of_another(result, fields, self.asked.amount.currency(), self.asked.charset);
+        let mut actions = vec![Action::Late(said)];
+        actions.extend(self.answer(command::goods_not_issued()));
+        actions
+    }
+
+    fn success(&mut self, fields: &Fields) -> Actions {
+        if self.sent_back.is_some() {
+            return self.answer(command::goods_not_issued());
+        }
+        match self.booked(fields) {
+            Booked::Enough(approval) => self.approval(approval),
+            Booked::Less => self.send_back(SentBack::Partial),
+            Booked::Unclear(why) => self.send_back(SentBack::Unclear(why)),
+        }
+    }
+
+    fn booked(&self, fields: &Fields) -> Booked {
+        let asked = self.asked.amount;
+        if fields.currency().is_some_and(|currency| currency != asked.currency().numeric()) {
+            return Booked::Unclear("the terminal booked in another currency");
+        }
+        let told = fields.all().iter().any(|field| field.tag == tag::AMOUNT);
+        let amount = match fields.amount_minor() {
+            Some(minor) => Money::from_minor(minor, asked.currency()),
+            None if told => return Booked::Unclear("the terminal's amount cannot be read"),
+            None if !fields.undecoded().is_empty() => return Booked::Unclear("the terminal's result cannot be read"),
+            None => asked,
+        };
+        if amount.minor() < asked.minor() && !self.asked.accept_partial {
+            return Booked::Less;
+        }
+        let mut approval = messages::approval(amount, fields, self.asked.charset);
+        approval.details.terminal_id = approval.details.terminal_id.or_else(|| self.asked.terminal_id.clone());
+        Booked::Enough(approval)
+    }
+
+    fn approval(&mut self, approval: Approval) -> Actions {
+        if let Heard::Approved(known) = &self.heard {
+            if is_same_booking(known, &approval) {
+                return self.acknowledge();
+            }
+            self.contradicted = true;
+        }
+        self.stage = Stage::Recording(approval.clone());
+        vec![Action::Record(Outcome::Approved(approval))]
+    }
+
+    fn stored(&mut self) -> Actions {
+        match std::mem::replace(&mut self.stage, Stage::Running) {
+            Stage::Recording(approval) => {
+                self.heard = Heard::Approved(approval);
+                self.acknowledge()
+            }
+            other @ (Stage::Commanded | Stage::Running | Stage::Ended) => {
+                self.stage = other;
+                Vec::new()
+            }
+        }
+    }
+
+    fn not_stored(&mut self) -> Actions {
+        self.stage = Stage::Running;
+        self.send_back(SentBack::NotStored)
+    }
+
+    fn send_back(&mut self, why: SentBack) -> Actions {
+        self.sent_back = Some(why);
+        self.answer(command::goods_not_issued())
+    }
+
+    fn failure(&mut self, code: u8, fields: &Fields) -> Actions {
+        self.contradicted |= matches!(self.heard, Heard::Approved(_));
+        let mut outcome = messages::refusal(code, fields, self.asked.charset);
+        if let Outcome::Declined(details) | Outcome::Cancelled(details) = &mut outcome {
+            details.terminal_id = details.terminal_id.take().or_else(|| self.asked.terminal_id.clone());
+        }
+        self.heard = Heard::Failed(outcome);
+        self.acknowledge()
+    }
+
+    fn completion(&mut self, completion: &Completion) -> Actions {
+        match self.stage {
+            Stage::Commanded => self.acknowledge(),
+            Stage::Running | Stage::Recording(_) | Stage::Ended if self.enquiry_open => {
+                self.completion_after_enquiry(completion)
+            }
+            Stage::Running | Stage::Recording(_) | Stage::Ended => {
+                let end = self.verdict_of_completion();
+                self.acknowledge_and_finish(end)
+            }
+        }
+    }
+
+    /// The payment's own completion is empty, that of 05 01 is not. Where both are possible, the money decides.
+    fn completion_after_enquiry(&mut self, completion: &Completion) -> Actions {
+        match (completion.status_enquiry().terminal_status, &self.heard) {
+            (Some(terminal_status::READY), Heard::Failed(_)) => {
+                let end = self.verdict_of_completion();
+                self.acknowledge_and_finish(end)
+            }
+            (Some(_), Heard::Failed(_) | Heard::Approved(_) | Heard::Nothing) => {
+                self.enquiry_open = false;
+                self.acknowledge()
+            }
+            (None, Heard::Approved(_)) => {
+                let end = self.verdict_of_completion();
+                self.acknowledge_and_finish(end)
+            }
+            (None, Heard::Failed(_) | Heard::Nothing) => {
+                self.enquiry_open = false;
+                self.acknowledge()
+            }
+        }
+    }
+
+    fn verdict_of_completion(&self) -> End {
+        match (&self.sent_back, &self.heard) {
+            (Some(SentBack::NotStored), _) => Err(self.not_recorded()),
+            (Some(SentBack::Unclear(why)), _) => Err(DriverError::in_doubt(Cause::Contradiction, *why)),
+            (Some(SentBack::Partial), Heard::Failed(outcome)) => Ok(partial_refused(outcome.details())),
+            (Some(SentBack::Partial), Heard::Nothing | Heard::Approved(_)) => Err(DriverError::in_doubt(
+                Cause::Contradiction,
+                "less than asked was sent back, yet the terminal ended without an error",
+            )),
+            (None, _) if self.contradicted => Err(self.contradiction()),
+            (None, Heard::Approved(approval)) => Ok(Outcome::Approved(approval.clone())),
+            (None, Heard::Failed(outcome)) => Ok(outcome.clone()),
+            (None, Heard::Nothing) => Err(DriverError::in_doubt(
+                Cause::Garbage,
+                "the terminal ended without a result; look at the terminal's slip",
+            )),
+        }
+    }
+
+    fn aborted(&mut self, abort: &Abort) -> Actions {
+        match self.stage {
+            Stage::Commanded => self.acknowledge(),
+            Stage::Running | Stage::Recording(_) | Stage::Ended => {
+                let end = self.verdict_of_abort(abort);
+                self.acknowledge_and_finish(end)
+            }
+        }
+    }
+
+    fn verdict_of_abort(&self, abort: &Abort) -> End {
+        match (&self.sent_back, &self.heard) {
+            (Some(SentBack::NotStored), _) => Err(self.not_recorded()),
+            (Some(SentBack::Unclear(why)), _) => Err(DriverError::in_doubt(Cause::Contradiction, *why)),
+            (Some(SentBack::Partial), Heard::Failed(outcome)) => Ok(partial_refused(outcome.details())),
+            (Some(SentBack::Partial), Heard::Nothing) => Ok(partial_refused(&Details::default())),
+            (Some(SentBack::Partial) | None, Heard::Approved(_)) => Err(self.contradiction()),
+            (None, Heard::Failed(_) | Heard::Nothing) if self.contradicted => Err(self.contradiction()),
+            (None, Heard::Failed(outcome)) => Ok(outcome.clone()),
+            (None, Heard::Nothing) if abort.code == 0 => Err(self.contradiction()),
+            (None, Heard::Nothing) => Ok(messages::aborted(abort, self.asked.charset)),
+        }
+    }
+
+    fn print_block(&mut self, block: PrintBlock) -> Actions {
+        let mut actions: Actions = self.slips.block(block).into_iter().map(Action::Slip).collect();
+        actions.extend(self.acknowledge());
+        actions
+    }
+
+    fn timed_out(&mut self) -> Actions {
+        match (&self.stage, &self.heard) {
+            (Stage::Commanded, _) => {
+                let message = "the terminal did not answer the command; it may have started";
+                self.finish(Err(DriverError::in_doubt(Cause::NoAnswer, message)))
+            }
+            (Stage::Running, Heard::Failed(outcome)) => match self.sent_back {
+                // Its own error is all that the PT has to say about an amount that we sent back.
+                Some(SentBack::Partial) => {
+                    let end = Ok(partial_refused(outcome.details()));
+                    self.finish(end)
+                }
+                Some(SentBack::NotStored | SentBack::Unclear(_)) | None => self.ask_whether_ready(),
+            },
+            (Stage::Running | Stage::Recording(_) | Stage::Ended, _) => self.fell_silent(),
+        }
+    }
+
+    /// Some PTs end with the failed 04 0F; at others the customer is typing the PIN again.
+    fn ask_whether_ready(&mut self) -> Actions {
+        if self.enquiries >= self.asked.enquiries {
+            return self.fell_silent();
+        }
+        self.enquiries += 1;
+        self.enquiry_open = true;
+        vec![Action::Command(Command::status_enquiry(self.asked.password)), self.wait()]
+    }
+
+    fn fell_silent(&mut self) -> Actions {
+        let message = "the terminal fell silent before it had come to an end";
+        self.finish(Err(DriverError::in_doubt(Cause::NoAnswer, message)))
+    }
+
+    fn abort_wanted(&mut self) -> Actions {
+        match (&self.stage, &self.heard) {
+            (Stage::Commanded, _) => {
+                self.abort = AbortWish::Waiting;
+                Vec::new()
+            }
+            (Stage::Running, Heard::Nothing | Heard::Failed(_)) => self.send_abort(),
+            // The money has moved; the end is a matter of moments.
+            (Stage::Running, Heard::Approved(_)) | (Stage::Recording(_) | Stage::Ended, _) => Vec::new(),
+        }
+    }
+
+    fn send_abort(&mut self) -> Actions {
+        self.abort = AbortWish::Sent;
+        vec![Action::Command(Command::Abort)]
+    }
+
+    fn acknowledge(&mut self) -> Actions {
+        self.answer(command::positive())
+    }
+
+    /// Every message of the PT shows that it lives, and restarts the wait. Only T3 is not restarted by anything.
+    fn answer(&mut self, answer: crate::apdu::Apdu) -> Actions {
+        self.may_have_started = true;
+        self.enquiries = 0;
+        let wait = match self.stage {
+            Stage::Commanded => None,
+            Stage::Running | Stage::Recording(_) | Stage::Ended => Some(self.wait()),
+        };
+        [Action::Answer(answer)].into_iter().chain(wait).collect()
+    }
+
+    fn wait(&self) -> Action<End> {
+        match self.heard {
+            Heard::Failed(_) => Action::Wait(Wait::AfterFailure),
+            Heard::Nothing | Heard::Approved(_) => Action::Wait(Wait::Completion(self.minutes)),
+        }
+    }
+
+    /// The slips are stored before the PT learns that all is well.
+    fn acknowledge_and_finish(&mut self, end: End) -> Actions {
+        self.stage = Stage::Ended;
+        let slip = self.slips.rest().map(Action::Slip);
+        let ending = [Action::Answer(command::positive()), Action::Finish(end)];
+        slip.into_iter().chain(ending).collect()
+    }
+
+    fn finish(&mut self, end: End) -> Actions {
+        self.stage = Stage::Ended;
+        self.slips.rest().map(Action::Slip).into_iter().chain([Action::Finish(end)]).collect()
+    }
+
+    fn not_recorded(&self) -> DriverError {
+        let message = "the approval could not be stored, so the terminal was told to take it back";
+        DriverError::in_doubt(Cause::NotStored, message)
+    }
+
+    fn contradiction(&self) -> DriverError {
+        DriverError::in_doubt(Cause::Contradiction, "the terminal approved and then said the opposite")
+    }
+}
+
+impl Conversation for Payment {
+    type End = End;
+
+    fn start(&mut self) -> Actions {
+        vec![Action::Command(self.asked.command.clone()), Action::Wait(Wait::Answer)]
+    }
+
+    fn next(&mut self, input: Input) -> Actions {
+        match input {
+            Input::Received(reply) => self.received(reply),
+            Input::TimedOut => self.timed_out(),
+            Input::NotSent(reason) => self.finish(Err(DriverError::NotStarted(reason))),
+            Input::Broken(reason) => self.finish(Err(DriverError::InDoubt(reason))),
+            Input::AbortWanted => self.abort_wanted(),
+            Input::Stored => self.stored(),
+            Input::NotStored => self.not_stored(),
+        }
+    }
+}
+
+/// What a result says that belongs to a payment nobody waits for.
+pub(crate) fn said_of_another(result: Option<u8>, fields: &Fields, currency: Currency, charset: Charset) -> Outcome {
+    match result {
+        Some(0) => {
+            let amount = Money::from_minor(fields.amount_minor().unwrap_or_default(), currency);
+            Outcome::Approved(messages::approval(amount, fields, charset))
+        }
+        Some(code) => messages::refusal(code, fields, charset),
+        None => Outcome::Declined(Details::new("", "the terminal reported something without a result")),
+    }
+}
+
+/// Whether a negative answer means "later" and not "no".
+pub(crate) fn is_busy(code: u8) -> bool {
+    matches!(code, 0x9C | 0xA0 | 0xE0)
+}
+
+/// Why a command was not begun.
+pub(crate) fn refused(code: u8) -> Reason {
+    let cause = if is_busy(code) { Cause::Busy } else { Cause::Refused };
+    Reason::new(cause, format!("the terminal did not begin: {}", messages::explained(code)))
+}
+
+/// PTs repeat 04 0F when they missed our answer.
+fn is_same_booking(known: &Approval, again: &Approval) -> bool {
+    let numbers =
+        |approval: &Approval| (approval.details.receipt_number.clone(), approval.details.trace_number.clone());
+    known.amount == again.amount && numbers(known) == numbers(again)
+}
+
+fn partial_refused(said: &Details) -> Outcome {
+    let message = "the terminal approved less than was asked, so it was sent back";
+    Outcome::Declined(Details { code: PARTIAL_REFUSED.into(), message: message.into(), ..said.clone() })
+}

@@ -1,0 +1,185 @@
+//! What a user may set for a ZVT terminal on TCP.
+
+use tillswitch_core::settings::Reader;
+use tillswitch_core::{Currency, Settings, SettingsError};
+
+use crate::command::{Password, service_byte};
+use crate::registration::config_byte;
+
+/// The port on which terminals listen for ZVT.
+const DEFAULT_PORT: u16 = 20007;
+const DEFAULT_PASSWORD: &str = "000000";
+
+/// Whether payments can be started on the PT's own keypad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keypad {
+    /// Amounts come from the ECR only, so that receipt numbers follow each other without a gap.
+    Locked,
+    Open,
+}
+
+/// Who prints slips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipts {
+    Terminal,
+    Router,
+}
+
+/// Whether the connection outlives a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    Keep,
+    PerPayment,
+}
+
+/// What both transports share.
+#[derive(Clone, Debug)]
+pub(crate) struct ZvtSettings {
+    pub password: Password,
+    pub connection: Connection,
+    pub keypad: Keypad,
+    pub receipts: Receipts,
+    pub currency: Currency,
+}
+
+/// The settings of `zvt-tcp`.
+#[derive(Clone, Debug)]
+pub(crate) struct TcpSettings {
+    /// Host and port.
+    pub address: String,
+    pub zvt: ZvtSettings,
+}
+
+impl TcpSettings {
+    pub fn read(settings: &Settings) -> Result<TcpSettings, Vec<SettingsError>> {
+        let mut reader = settings.reader();
+        let address = read_address(&mut reader);
+        let zvt = ZvtSettings::read(&mut reader, settings.currency);
+        reader.finish()?;
+        let address = address.expect("a missing or faulty address was noted, and finish returned it");
+        let zvt = zvt.expect("a faulty password was noted, and finish returned it");
+        Ok(TcpSettings { address, zvt })
+    }
+}
+
+impl ZvtSettings {
+    /// `None` means that a fault was noted.
+    fn read(reader: &mut Reader<'_>, currency: Currency) -> Option<ZvtSettings> {
+        let password = read_password(reader);
+        let connection =
+            reader.choice("connection", &[("keep", Connection::Keep), ("per-payment", Connection::PerPayment)]);
+        let keypad = reader.choice("keypad", &[("locked", Keypad::Locked), ("open", Keypad::Open)]);
+        let receipts = reader.choice("receipts", &[("terminal", Receipts::Terminal), ("router", Receipts::Router)]);
+        Some(ZvtSettings { password: password?, connection, keypad, receipts, currency })
+    }
+
+    /// The config byte of the registration. Intermediate status is always wanted: without it the line is silent for minutes.
+    pub fn config_byte(&self, keypad: Keypad) -> u8 {
+        let keypad = match keypad {
+            Keypad::Locked => config_byte::NO_PAYMENT_BY_KEYPAD | config_byte::NO_ADMINISTRATION_BY_KEYPAD,
+            Keypad::Open => 0,
+        };
+        let receipts = match self.receipts {
+            Receipts::Terminal => 0,
+            Receipts::Router => {
+                config_byte::PAYMENT_RECEIPTS_BY_ECR
+                    | config_byte::ADMINISTRATION_RECEIPTS_BY_ECR
+                    | config_byte::PRINT_COMMANDS
+            }
+        };
+        config_byte::INTERMEDIATE_STATUS | keypad | receipts
+    }
+
+    /// The service byte of the registration: a locked keypad has no service menu either.
+    pub fn service_byte(keypad: Keypad) -> u8 {
+        match keypad {
+            Keypad::Locked => service_byte::NO_SERVICE_MENU,
+            Keypad::Open => 0,
+        }
+    }
+}
+
+fn read_address(reader: &mut Reader<'_>) -> Option<String> {
+    let remedy = "write the terminal's address, and its port if that is not 20007: address = \"192.168.1.100:20007\"";
+    let text: String = reader.required("address", remedy)?;
+    let address = with_port(text.trim());
+    if address.is_none() {
+        reader.fault("address", format!("{text:?} is no address"), remedy);
+    }
+    address
+}
+
+/// Host and port; an IPv6 address needs brackets when a port follows it.
+fn with_port(text: &str) -> Option<String> {
+    let bare_ipv6 = text.parse::<std::net::Ipv6Addr>().is_ok();
+    let (host, port) = match text.rsplit_once(':') {
+        _ if bare_ipv6 => (format!("[{text}]"), DEFAULT_PORT),
+        Some((host, port)) if !text.ends_with(']') => (host.to_owned(), port.parse().ok().filter(|port| *port != 0)?),
+        _ => (text.to_owned(), DEFAULT_PORT),
+    };
+    is_host(&host).then(|| format!("{host}:{port}"))
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')),
+    }
+}
+
+fn read_password(reader: &mut Reader<'_>) -> Option<Password> {
+    let text = reader.optional::<String>("password").unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
+    let six_digits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let password = Password::new(&text).ok().filter(|_| six_digits);
+    if password.is_none() {
+        reader.fault("password", "not six digits", "write the terminal's password, often \"000000\" or \"123456\"");
+    }
+    password
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_gets_its_port() {
+        for (text, expected) in [
+            ("192.168.1.100", Some("192.168.1.100:20007")),
+            ("192.168.1.100:22000", Some("192.168.1.100:22000")),
+            ("terminal-1.shop", Some("terminal-1.shop:20007")),
+            ("::1", Some("[::1]:20007")),
+            ("[::1]", Some("[::1]:20007")),
+            ("[::1]:5577", Some("[::1]:5577")),
+            ("", None),
+            ("192.168.1.100:", None),
+            ("192.168.1.100:0", None),
+            ("192.168.1.100:99999", None),
+            ("http://192.168.1.100", None),
+            ("[x]:5", None),
+        ] {
+            assert_eq!(with_port(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_at_once() {
+        let settings =
+            Settings::new("counter").with("address", "http://x").with("password", "12345").with("keypad", "shut");
+        let faults = TcpSettings::read(&settings.with("tls", true)).unwrap_err();
+        let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, ["address", "password", "keypad", "tls"]);
+    }
+
+    #[test]
+    fn config_bytes_follow_the_standard() {
+        fn check(keypad: &str, receipts: &str, expected: u8) {
+            let settings = Settings::new("counter").with("address", "x").with("keypad", keypad);
+            let settings = TcpSettings::read(&settings.with("receipts", receipts)).unwrap().zvt;
+            assert_eq!(settings.config_byte(settings.keypad), expected, "{keypad} {receipts}");
+        }
+        check("locked", "terminal", 0x38);
+        check("locked", "router", 0xBE);
+        check("open", "terminal", 0x08);
+        check("open", "router", 0x8E);
+    }
+}

@@ -1,0 +1,292 @@
+//! How APDUs travel on TCP: bare, in any fragmentation.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use socket2::SockRef;
+use tillswitch_core::{Cause, Reason};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Delivery, SendError, Transport, foreign};
+use crate::apdu::{Apdu, ApduDecoder, control};
+use crate::trace::{self, Direction};
+
+/// The largest data block that is taken; slips are the largest that PTs send.
+const MAXIMUM_DATA: usize = 32 * 1024;
+/// What may come in front of the first answer: device servers and some PTs greet.
+const MAXIMUM_BANNER: usize = 1024;
+const READ_SIZE: usize = 4096;
+
+/// A TCP line to one PT.
+pub struct TcpTransport {
+    address: String,
+    connect: Duration,
+    write: Duration,
+    line: Option<Line>,
+    /// What was skipped in front of the first answer of the line that is open, or was open last.
+    banner: Vec<u8>,
+}
+
+struct Line {
+    stream: TcpStream,
+    decoder: ApduDecoder,
+    /// Bytes of a line that has not yet brought an APDU: a banner may be among them.
+    unsure: Option<Vec<u8>>,
+}
+
+impl TcpTransport {
+    /// A line to `address`, closed. `connect` limits opening it, `write` handing one message to the network.
+    pub fn new(address: String, connect: Duration, write: Duration) -> TcpTransport {
+        TcpTransport { address, connect, write, line: None, banner: Vec::new() }
+    }
+
+    async fn connected(&self) -> Result<TcpStream, Reason> {
+        let connecting = timeout(self.connect, TcpStream::connect(&self.address)).await;
+        let stream = match connecting {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(self.unreachable(&error.to_string())),
+            Err(_) => return Err(self.unreachable("no answer in time")),
+        };
+        // An acknowledgement of three bytes must not wait for more to come.
+        stream.set_nodelay(true).map_err(|error| self.unreachable(&error.to_string()))?;
+        Ok(stream)
+    }
+
+    fn unreachable(&self, why: &str) -> Reason {
+        let address = &self.address;
+        let remedy = "is the terminal on, in this network, and is ZVT switched on in its menu?";
+        Reason::new(Cause::Unreachable, format!("nobody answers at {address}: {why}; {remedy}"))
+    }
+
+    fn lost(&self, why: &str) -> Reason {
+        Reason::new(Cause::LinkLost, format!("the connection to {} broke: {why}", self.address))
+    }
+
+    fn fail<T>(&mut self, reason: Reason) -> Result<T, Reason> {
+        self.line = None;
+        Err(reason)
+    }
+
+    /// The next message among the bytes that have been read.
+    fn decoded(&mut self) -> Result<Option<Apdu>, Reason> {
+        let Some(line) = &mut self.line else {
+            return Err(self.lost("it is closed"));
+        };
+        line.skip_banner(&mut self.banner);
+        if self.banner.len() > MAXIMUM_BANNER {
+            let sentence = foreign::sentence(&self.address, &self.banner);
+            return self.fail(Reason::new(Cause::Garbage, sentence));
+        }
+        match line.decoder.next_apdu() {
+            Ok(Some(apdu)) if is_plausible(apdu.class) => Ok(Some(traced(Direction::Pt, apdu))),
+            Ok(None) if line.decoder.pending_bytes().first().is_none_or(|class| is_plausible(*class)) => Ok(None),
+            Ok(_) | Err(_) => {
+                let sentence = line.undecodable(&self.address);
+                self.fail(Reason::new(Cause::Garbage, sentence))
+            }
+        }
+    }
+
+    /// What `read` told; zero bytes are the end of the line.
+    fn accept(&mut self, read: io::Result<usize>, buffer: &[u8]) -> Result<(), Reason> {
+        match (read, &mut self.line) {
+            (Ok(0), _) => {
+                let reason = self.ended();
+                self.fail(reason)
+            }
+            (Ok(count), Some(line)) => {
+                line.push(&buffer[..count]);
+                Ok(())
+            }
+            (Ok(_), None) => Err(self.lost("it is closed")),
+            (Err(error), _) => {
+                let reason = self.lost(&error.to_string());
+                self.fail(reason)
+            }
+        }
+    }
+
+    fn ended(&self) -> Reason {
+        match self.foreign() {
+            Some(sentence) => Reason::new(Cause::Garbage, sentence),
+            None => self.lost("the terminal closed it"),
+        }
+    }
+
+    fn closed(&self) -> SendError {
+        SendError { reason: self.lost("it is closed"), nothing_sent: true }
+    }
+}
+
+#[async_trait]
+impl Transport for TcpTransport {
+    async fn open(&mut self) -> Result<(), Reason> {
+        self.line = None;
+        self.banner.clear();
+        let stream = self.connected().await?;
+        self.line = Some(Line { stream, decoder: ApduDecoder::new(MAXIMUM_DATA), unsure: Some(Vec::new()) });
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.line.is_some()
+    }
+
+    async fn send(&mut self, apdu: &Apdu, _: Delivery) -> Result<(), SendError> {
+        let bytes = apdu.encode().map_err(|error| SendError {
+            reason: Reason::new(Cause::Unsupported, error.to_string()),
+            nothing_sent: true,
+        })?;
+        let Some(line) = &mut self.line else {
+            return Err(self.closed());
+        };
+        tracing::trace!(target: "tillswitch_zvt::frames", "{}", trace::line(Direction::Ecr, apdu));
+        let mut written = 0;
+        let writing = timeout(self.write, write_all(&mut line.stream, &bytes, &mut written)).await;
+        let reason = match writing {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => self.lost(&error.to_string()),
+            Err(_) => self.lost("it takes no more bytes"),
+        };
+        self.line = None;
+        Err(SendError { reason, nothing_sent: written == 0 })
+    }
+
+    async fn receive(&mut self) -> Result<Apdu, Reason> {
+        loop {
+            if let Some(apdu) = self.decoded()? {
+                return Ok(apdu);
+            }
+            let Some(line) = &self.line else {
+                return Err(self.lost("it is closed"));
+            };
+            // Waiting and reading are two steps, so that a wait that is dropped has taken no byte.
+            let ready = line.stream.readable().await;
+            let mut buffer = [0; READ_SIZE];
+            match ready.and_then(|()| line.stream.try_read(&mut buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => self.accept(read, &buffer)?,
+            }
+        }
+    }
+
+    fn arrived(&mut self) -> Result<Option<Apdu>, Reason> {
+        loop {
+            if let Some(apdu) = self.decoded()? {
+                return Ok(Some(apdu));
+            }
+            let Some(line) = &self.line else {
+                return Err(self.lost("it is closed"));
+            };
+            let mut buffer = [0; READ_SIZE];
+            // The kernel is asked itself: what the runtime knows of this socket may be older than its end.
+            match (&*SockRef::from(&line.stream)).read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                read => self.accept(read, &buffer)?,
+            }
+        }
+        match &self.line {
+            Some(line) if line.decoder.pending() > 0 => {
+                let reason = self.lost("half a message came while nobody asked");
+                self.fail(reason)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(mut line) = self.line.take() {
+            // The PT learns of the end either way.
+            let _ = line.stream.shutdown().await;
+        }
+    }
+
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn foreign(&self) -> Option<String> {
+        let unsure = self.line.as_ref().and_then(|line| line.unsure.as_deref()).unwrap_or_default();
+        let bytes = [&self.banner, unsure].concat();
+        (!bytes.is_empty()).then(|| foreign::sentence(&self.address, &bytes))
+    }
+}
+
+impl Line {
+    fn push(&mut self, bytes: &[u8]) {
+        match &mut self.unsure {
+            Some(unsure) => unsure.extend_from_slice(bytes),
+            None => self.decoder.push(bytes),
+        }
+    }
+
+    /// The first APDU on a line is the answer to our first command, or begins at the first byte. Anything else is a banner.
+    fn skip_banner(&mut self, banner: &mut Vec<u8>) {
+        let Some(unsure) = &mut self.unsure else {
+            return;
+        };
+        let at_once = banner.is_empty() && starts_with_pt_command(unsure);
+        match unsure.windows(3).position(is_answer) {
+            _ if at_once => {
+                self.decoder.push(unsure);
+                self.unsure = None;
+            }
+            Some(start) => {
+                banner.extend(unsure.drain(..start));
+                self.decoder.push(unsure);
+                self.unsure = None;
+            }
+            None => {
+                // Two bytes may be the start of the answer; the rest cannot be.
+                let banner_end = unsure.len().saturating_sub(2);
+                banner.extend(unsure.drain(..banner_end));
+            }
+        }
+    }
+
+    fn undecodable(&self, address: &str) -> String {
+        let bytes = self.decoder.pending_bytes();
+        tracing::trace!(target: "tillswitch_zvt::frames", "{}", trace::undecodable(Direction::Pt, bytes));
+        format!("what came from {address} is no ZVT message; the connection was dropped")
+    }
+}
+
+/// A result or a slip of an earlier conversation can be the first thing that a PT says on a new line.
+fn starts_with_pt_command(bytes: &[u8]) -> bool {
+    let commands = [
+        control::STATUS_INFORMATION,
+        control::INTERMEDIATE_STATUS,
+        control::COMPLETION,
+        control::ABORT,
+        control::PRINT_LINE,
+        control::PRINT_BLOCK,
+    ];
+    commands.iter().any(|command| bytes.starts_with(command))
+}
+
+fn is_answer(bytes: &[u8]) -> bool {
+    bytes == [0x80, 0x00, 0x00] || (bytes[0] == control::NEGATIVE_CLASS && bytes[1] != 0 && bytes[2] < 0x10)
+}
+
+/// The classes of the standard. Anything else means that the stream is out of step.
+fn is_plausible(class: u8) -> bool {
+    matches!(class, 0x04 | 0x05 | 0x06 | 0x08 | 0x0F | 0x80 | control::NEGATIVE_CLASS)
+}
+
+async fn write_all(stream: &mut TcpStream, bytes: &[u8], written: &mut usize) -> io::Result<()> {
+    while *written < bytes.len() {
+        match stream.write(&bytes[*written..]).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => *written += count,
+        }
+    }
+    Ok(())
+}
+
+fn traced(direction: Direction, apdu: Apdu) -> Apdu {
+    tracing::trace!(target: "tillswitch_zvt::frames", "{}", trace::line(direction, &apdu));
+    apdu
+}
