@@ -66,7 +66,9 @@ pub(super) fn search(connection: &Connection, filter: &Filter) -> Result<Vec<Pay
     narrow("document_number = ?", filter.document.clone().map(Value::from));
     narrow("received_at >= ?", filter.since.map(|since| micros(since).into()));
     let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit };
-    let condition = format!("{} ORDER BY seq DESC LIMIT {limit}", conditions.join(" AND "));
+    // The order in which they were received is that of the rows, but for an index SQLite has to be told so.
+    let order = if filter.since.is_some() { "received_at DESC, seq DESC" } else { "seq DESC" };
+    let condition = format!("{} ORDER BY {order} LIMIT {limit}", conditions.join(" AND "));
     Ok(payments(all(connection, &condition, rusqlite::params_from_iter(values))?))
 }
 

@@ -28,6 +28,7 @@ CREATE TABLE payments (
 
 CREATE INDEX payments_by_state ON payments (state);
 CREATE INDEX payments_by_register ON payments (register);
+CREATE INDEX payments_by_reception ON payments (received_at);
 CREATE INDEX payments_by_document ON payments (document_number, operation) WHERE document_number IS NOT NULL;
 CREATE INDEX payments_without_document ON payments (register, operation, amount_minor) WHERE document_number IS NULL;
 CREATE INDEX payments_by_original ON payments (original) WHERE original IS NOT NULL;

@@ -284,3 +284,59 @@ impl Drop for BreakOnPanic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::disk::RealDisk;
+    use crate::journal::schema;
+
+    fn slip(store: &Store, text: &str) -> Result<(), Failure> {
+        let sql = "INSERT INTO receipts (terminal, at, kind, text) VALUES ('counter', 0, 'merchant', ?1)";
+        store.connection.execute(sql, [text])?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_job_that_is_refused_half_way_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("payments.db");
+        let connection = schema::open(&path).unwrap();
+        let (sender, messages) = std::sync::mpsc::sync_channel(1);
+        let store = Store { connection, disk: Box::new(RealDisk), room: Room::new(0), folder: folder.path().into() };
+        let mut writer = Writer { store, shared: Arc::default(), messages, batch: 8 };
+        let (first, mut first_answer) = job(|store: &mut Store| slip(store, "first"));
+        let (refused, mut refusal) = job(|store: &mut Store| {
+            slip(store, "half")?;
+            Err::<(), Failure>(JournalError::Overloaded.into())
+        });
+        // The same number twice: an error of SQLite that concerns this statement only.
+        let (wrong, mut wrong_answer) = job(|store: &mut Store| {
+            slip(store, "half")?;
+            Ok(store.connection.execute("INSERT INTO receipts SELECT * FROM receipts", []).map(|_| ())?)
+        });
+        let (last, mut last_answer) = job(|store: &mut Store| slip(store, "last"));
+        writer.write(vec![first, refused, wrong, last]);
+        assert_eq!(first_answer.try_recv(), Ok(Ok(())));
+        assert_eq!(refusal.try_recv(), Ok(Err(JournalError::Overloaded)));
+        assert!(matches!(wrong_answer.try_recv(), Ok(Err(JournalError::Damaged(_)))));
+        assert_eq!(last_answer.try_recv(), Ok(Ok(())));
+        assert_eq!(writer.shared.health(), Ok(()));
+        let sql = "SELECT group_concat(text) FROM receipts";
+        let texts: String = writer.store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(texts, "first,last");
+        drop(sender);
+    }
+
+    #[test]
+    fn a_writer_that_crashes_is_not_healthy() {
+        let shared = Arc::new(Shared::default());
+        let guarded = Arc::clone(&shared);
+        let crash = std::thread::spawn(move || {
+            let _guard = BreakOnPanic(guarded);
+            panic!("a fault of the program");
+        });
+        assert!(crash.join().is_err());
+        assert_eq!(shared.health(), Err(JournalError::ReadOnly("its writer has crashed".into())));
+    }
+}

@@ -117,6 +117,22 @@ async fn all_that_waits_for_a_commit_that_fails_is_told_so() {
 }
 
 #[tokio::test]
+async fn what_waits_behind_a_commit_that_fails_is_not_written_any_more() {
+    let disk = TestDisk::failing(1, Failing::Before);
+    let (folder, journal, open, waiting) = held_up(disk.clone(), 5).await;
+    drop(open);
+    for answer in waiting {
+        assert!(matches!(answer.await.unwrap(), Err(JournalError::ReadOnly(_))));
+    }
+    assert_eq!(disk.commits(), 1);
+    // It keeps no lock on the file: somebody may look at it and repair it.
+    let other = rusqlite::Connection::open(folder.path().join("payments.db")).unwrap();
+    other.busy_timeout(std::time::Duration::ZERO).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").unwrap();
+    drop(journal);
+}
+
+#[tokio::test]
 async fn a_refused_job_undoes_nothing_of_its_neighbours() {
     let (_folder, journal, open, waiting) = held_up(TestDisk::default(), 4).await;
     let unknown = PaymentId::generate();
