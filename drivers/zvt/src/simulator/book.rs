@@ -281,6 +281,7 @@ mod tests {
             let reversal = book.reverse(&sale).unwrap();
             assert_eq!(open().last(), Some(&reversal));
             assert_eq!(open().standing_today().count(), 0);
+            assert_eq!(open().next_trace(), "000004");
             assert_eq!(reversal.receipt, if reuses_numbers { "0043" } else { "0044" });
         }
     }
