@@ -16,8 +16,9 @@ use super::{JournalError, change};
 
 /// How long a note that an answer was delivered waits for a commit that it can ride along with.
 const NOTES_WAIT: Duration = Duration::from_millis(100);
-/// After so many jobs the write-ahead log is brought into the database.
-const JOBS_PER_CHECKPOINT: usize = 1000;
+/// After so many jobs the write-ahead log is brought into the database. A job that shares its commit with no other writes
+/// about 50 KB of log, so that the log stays far below the usual `min_free`.
+const JOBS_PER_CHECKPOINT: usize = 250;
 
 /// What a job works on.
 pub(super) struct Store {

@@ -320,3 +320,14 @@ async fn a_caller_that_leaves_does_not_undo_its_job() {
     let journal = SqliteJournal::open(&_folder.path().join("payments.db"), options()).unwrap();
     assert_eq!(journal.search(Filter::default()).await.unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn the_log_does_not_grow_without_end() {
+    let shop = Shop::open();
+    for number in 0..600 {
+        shop.begin(&format!("guid=g{number} made={number} doc={number}")).await;
+    }
+    let log = format!("{}-wal", shop.path().display());
+    let length = std::fs::metadata(log).unwrap().len();
+    assert!(length < 16 << 20, "{length} bytes");
+}
