@@ -1,6 +1,51 @@
 //! The router: from a webhook to a terminal and back.
+//!
+//! | folder or file | question |
+//! |---|---|
+//! | [`cli`] | what does a command do |
+//! | [`config`] | what is configured, and what is wrong with it |
+//! | [`app`] | what makes up a running router, and how it stops |
+//! | [`server`] | how do bytes from a socket become a request, and which routes are there |
+//! | [`intake`] | how does a request become a payment |
+//! | [`terminals`] | what does a terminal do next, and what became of a payment in doubt |
+//! | [`life`], [`live`] | how does a payment move on, and who waits for it |
+//! | [`journal`] | what must be on disk, and when |
+//! | [`answer`], [`code`] | what is the point of sale told |
+//! | [`metrics`], [`log`] | what does whoever runs it see |
+//! | [`oracle`] | do terminals, journal and answers agree |
+//! | [`drivers`] | which drivers are built in |
+//!
+//! Deliberately absent: any terminal's protocol, and any float near money.
+
+pub mod answer;
+pub mod app;
 pub mod cli;
 pub mod code;
 pub mod config;
+pub mod drivers;
+pub mod intake;
 pub mod journal;
+pub mod life;
+pub mod live;
+pub mod log;
+pub mod metrics;
+pub mod oracle;
 pub mod server;
+pub mod terminals;
+
+use std::process::ExitCode;
+
+use tillswitch_core::DriverRegistry;
+
+/// Runs the program with these drivers: the whole `main` of a binary that adds a brand of its own.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     let mut drivers = tillswitch::drivers::builtin();
+///     // drivers.register(acme::AcmeFactory);
+///     tillswitch::main(drivers)
+/// }
+/// ```
+pub fn main(drivers: DriverRegistry) -> ExitCode {
+    cli::run(&drivers)
+}

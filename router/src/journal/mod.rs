@@ -18,7 +18,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use tillswitch_core::{Document, Money, Operation, Outcome, PaymentId, Receipt};
+use tillswitch_core::{Document, Money, Notes, Operation, Outcome, PaymentId, Receipt};
 
 use crate::code::Code;
 pub use disk::{Disk, RealDisk};
@@ -121,6 +121,33 @@ pub struct NewPayment {
     pub evidence: String,
 }
 
+impl From<&NewPayment> for Payment {
+    /// The payment that `begin` writes down if the request is new.
+    fn from(new: &NewPayment) -> Payment {
+        let dispatched = new.admission == Admission::Dispatch;
+        Payment {
+            id: new.id,
+            state: if dispatched { State::Dispatched } else { State::Received },
+            verdict: None,
+            operation: new.operation,
+            amount: new.amount,
+            tip_minor: new.tip_minor,
+            register: new.register.clone(),
+            terminal: new.terminal.clone(),
+            document: new.document.clone(),
+            original: None,
+            accept_partial: new.accept_partial,
+            received_at: new.received_at,
+            dispatched_at: dispatched.then_some(new.received_at),
+            finished_at: None,
+            notes: Notes::default(),
+            recorded: None,
+            waits_for_person: false,
+            answer_delivered: false,
+        }
+    }
+}
+
 /// How the same request is recognised when it comes again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keys {
@@ -133,6 +160,15 @@ pub enum Keys {
         /// Whether the content names its time. Without it the content does not identify the event.
         has_created_at: bool,
     },
+}
+
+impl Keys {
+    /// The hash of the content.
+    pub fn content(&self) -> &str {
+        match self {
+            Keys::Event { content, .. } => content,
+        }
+    }
 }
 
 /// What is done with a request that turns out to be new.

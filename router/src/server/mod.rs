@@ -10,6 +10,7 @@
 //!
 //! Deliberately absent: HTTP/2, upgrades, TLS. TLS is an implementation of [`Accept`] around the accepted socket.
 
+pub mod admin;
 mod answer;
 mod body;
 mod connection;
@@ -19,6 +20,7 @@ mod fault;
 mod head;
 mod limits;
 mod listener;
+pub mod public;
 mod wire;
 
 pub use answer::{ErrorBody, error};

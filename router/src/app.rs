@@ -1,0 +1,185 @@
+//! A running router: what it is made of, in which order it starts, and how it stops.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval};
+
+use crate::config::Config;
+use crate::intake::Intake;
+use crate::journal::{Journal, JournalError, NotTaken, Options, Recovered, SqliteJournal, StateLock};
+use crate::life::Life;
+use crate::live::Live;
+use crate::metrics::{Metrics, Till};
+use crate::server::{self, Limits};
+use crate::terminals::Terminals;
+
+/// How often what was observed is sorted into its buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How long open connections get to read their answers after the last payment has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A running router.
+pub struct App {
+    /// Where the point of sale reaches it.
+    pub public: SocketAddr,
+    /// Where page, API and metrics are.
+    pub admin: SocketAddr,
+    /// What the start found open.
+    pub recovered: Recovered,
+    life: Life,
+    terminals: Arc<Terminals>,
+    grace: Duration,
+    closing: watch::Sender<Option<Instant>>,
+    listeners: Vec<JoinHandle<()>>,
+    upkeep: JoinHandle<()>,
+    _lock: StateLock,
+}
+
+/// Why a router did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Another router works on the same state.
+    Locked(NotTaken),
+    /// The journal does not open.
+    Journal(JournalError),
+    /// Nothing can listen there.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Locked(why) => write!(f, "{why}"),
+            StartError::Journal(error) => write!(f, "{error}"),
+            StartError::Listen { address, error } => {
+                write!(f, "nothing can listen on {address}: {error}; stop what listens there or change `listen`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl App {
+    /// Starts everything: lock, journal, what a crash left open, terminals, and the listeners last.
+    pub async fn start(config: Arc<Config>) -> Result<App, StartError> {
+        let lock = StateLock::take(&config.state_dir, &config.server.listen.to_string()).map_err(StartError::Locked)?;
+        let journal = open_journal(&config)?;
+        let recovered = journal.recover().await.map_err(StartError::Journal)?;
+        let metrics = Metrics::new(&tills(&config), config.webhook.signature_keys.len());
+        let life = Life { journal, metrics, live: Live::default() };
+        let configs = config.terminals.values().map(|terminal| Arc::new(terminal.clone()));
+        let terminals = Arc::new(Terminals::start(configs, &life).await.map_err(StartError::Journal)?);
+        let public = listen(config.server.listen).await?;
+        let admin = listen(config.admin.listen).await?;
+        let (closing, closed) = watch::channel(None);
+        let upkeep = tokio::spawn(upkeep(life.metrics.clone()));
+        let mut app = App {
+            public: public.local_addr().map_err(|error| not_listening(config.server.listen, error))?,
+            admin: admin.local_addr().map_err(|error| not_listening(config.admin.listen, error))?,
+            recovered,
+            life,
+            terminals,
+            grace: config.server.shutdown_timeout,
+            closing,
+            listeners: Vec::new(),
+            upkeep,
+            _lock: lock,
+        };
+        app.open(public, admin, config, closed);
+        Ok(app)
+    }
+
+    fn open(
+        &mut self,
+        public: TcpListener,
+        admin: TcpListener,
+        config: Arc<Config>,
+        closed: watch::Receiver<Option<Instant>>,
+    ) {
+        let intake = Intake::new(config.clone(), self.life.clone(), self.terminals.clone());
+        let limits = Limits { max_connections: config.server.max_connections, ..Limits::default() };
+        let outside = server::routes(server::public::routes(&config.webhook.path, intake.clone()));
+        let inside = server::routes(server::admin::routes(&config, self.life.clone(), intake));
+        let closing = closed.clone();
+        self.listeners.push(tokio::spawn(async move {
+            server::serve(public, outside, limits, deadline(closing)).await;
+        }));
+        self.listeners.push(tokio::spawn(async move {
+            server::serve(admin, inside, Limits::default(), deadline(closed)).await;
+        }));
+    }
+
+    /// What a payment needs, for those who look on.
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// The terminals.
+    pub fn terminals(&self) -> &Terminals {
+        &self.terminals
+    }
+
+    /// Stops gracefully: no new payment starts (503), running ones may end within the configured time, everybody gets an
+    /// answer, the terminals are left in good order, the journal is closed.
+    pub async fn stop(self) {
+        self.terminals.stop(self.grace).await;
+        self.closing.send_replace(Some(Instant::now() + LAST_WORDS));
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        self.upkeep.abort();
+        self.life.journal.close().await;
+    }
+}
+
+fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, StartError> {
+    let options = Options { min_free: config.min_free, ..Options::default() };
+    let journal = SqliteJournal::open(&config.journal.database, options).map_err(StartError::Journal)?;
+    Ok(Arc::new(journal))
+}
+
+fn tills(config: &Config) -> Vec<Till> {
+    let driver = |terminal: &str| config.terminals.get(terminal).map_or("", |terminal| terminal.driver.as_str());
+    let till = |(name, register): (&String, &crate::config::RegisterConfig)| Till {
+        register: name.clone(),
+        terminal: register.terminal.clone(),
+        driver: driver(&register.terminal).to_owned(),
+    };
+    config.registers.iter().map(till).collect()
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| not_listening(address, error))
+}
+
+fn not_listening(address: SocketAddr, error: std::io::Error) -> StartError {
+    StartError::Listen { address, error }
+}
+
+/// Completes with the instant at which open connections are cut.
+async fn deadline(mut closing: watch::Receiver<Option<Instant>>) -> Instant {
+    match closing.wait_for(Option::is_some).await {
+        Ok(deadline) => deadline.unwrap_or_else(Instant::now),
+        Err(_) => Instant::now(),
+    }
+}
+
+async fn upkeep(metrics: Metrics) {
+    let mut tick = interval(UPKEEP);
+    loop {
+        tick.tick().await;
+        metrics.run_upkeep();
+    }
+}

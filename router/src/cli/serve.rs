@@ -1,0 +1,88 @@
+//! `tillswitch serve`: runs the router until it is told to stop.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tillswitch_core::DriverRegistry;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit;
+use crate::app::{App, StartError};
+use crate::config::Config;
+use crate::journal::{JournalError, NotTaken};
+
+/// What `tillswitch serve` takes.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "tillswitch.toml")]
+    pub config: PathBuf,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(args: &ServeArgs, registry: &DriverRegistry) -> ExitCode {
+    crate::log::start();
+    let config = match Config::load(&args.config, registry) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprint!("{faults}");
+            return exit::CONFIGURATION.into();
+        }
+    };
+    for warning in &config.warnings {
+        eprintln!("{}", warning.describe(&args.config));
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the router cannot start its threads: {error}");
+            return exit::UNAVAILABLE.into();
+        }
+    };
+    runtime.block_on(serve(Arc::new(config)))
+}
+
+async fn serve(config: Arc<Config>) -> ExitCode {
+    let path = config.webhook.path.clone();
+    let app = match App::start(config.clone()).await {
+        Ok(app) => app,
+        Err(error) => return not_started(&config.file, &error),
+    };
+    tracing::info!(
+        public = %app.public, admin = %app.admin, path, terminals = config.terminals.len(),
+        registers = config.registers.len(), in_doubt = app.recovered.in_doubt, expired = app.recovered.expired, "ready"
+    );
+    asked_to_stop().await;
+    tracing::info!("stopping: nothing new starts, running payments may end");
+    app.stop().await;
+    tracing::info!("stopped");
+    ExitCode::SUCCESS
+}
+
+fn not_started(file: &Path, error: &StartError) -> ExitCode {
+    eprintln!("{}: {error}", file.display());
+    let code = match error {
+        StartError::Locked(NotTaken::Held(_)) => exit::LOCKED,
+        StartError::Journal(JournalError::Damaged(_)) => exit::DAMAGED,
+        StartError::Locked(NotTaken::Unusable { .. }) | StartError::Journal(_) | StartError::Listen { .. } => {
+            exit::UNAVAILABLE
+        }
+    };
+    code.into()
+}
+
+/// Completes on SIGTERM or SIGINT. SIGHUP is for a later reload: it must not end the program.
+pub(super) async fn asked_to_stop() {
+    let handler = |kind| signal(kind).expect("the signals that end a program can be listened to");
+    let mut terminate = handler(SignalKind::terminate());
+    let mut interrupt = handler(SignalKind::interrupt());
+    let mut hangup = handler(SignalKind::hangup());
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
+            _ = hangup.recv() => tracing::warn!("this version reads its configuration at the start only: restart it"),
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! From the bytes of a webhook to a payment at a terminal, and back to an answer.
+//!
+//! | file | question |
+//! |---|---|
+//! | `signature` | does it really come from the point of sale |
+//! | `json` | how is JSON read without losing a digit |
+//! | `event` | what does the event say |
+//! | `identity` | how is it recognised when it comes again |
+//! | `turn` | what happens to equal requests at the same moment |
+
+pub mod event;
+pub mod identity;
+pub mod json;
+pub mod signature;
+mod turn;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use tillswitch_core::PaymentId;
+use tokio::time::{Instant, timeout_at};
+
+use crate::answer::Answer;
+use crate::code::Code;
+use crate::config::{Config, Repeat, UnknownRegister};
+use crate::journal::{Admission, Begun, JournalError, NewPayment, Payment, RepeatRule, State};
+use crate::life::Life;
+use crate::live::{Entry, Progress, Waiter};
+use crate::terminals::{Job, Place, Refusal, Terminal, Terminals};
+use event::{CreatedAt, Event, PaymentEvent, Reading};
+use signature::Verified;
+use turn::Turns;
+
+/// How long a terminal has to stop after it was asked to, before the answer is `pending`.
+const ABORT_GRACE: Duration = Duration::from_secs(10);
+
+/// What turns webhooks into payments. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    config: Arc<Config>,
+    life: Life,
+    terminals: Arc<Terminals>,
+    turns: Turns,
+}
+
+/// An answer, and the payment whose approval it tells.
+#[derive(Debug)]
+pub struct Told {
+    /// The answer.
+    pub answer: Answer,
+    /// Note this payment as told when the answer has been read.
+    pub approved: Option<PaymentId>,
+}
+
+/// When a request was received, by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    wall: SystemTime,
+    instant: Instant,
+}
+
+impl Intake {
+    /// One for a configuration and its running terminals.
+    pub fn new(config: Arc<Config>, life: Life, terminals: Arc<Terminals>) -> Intake {
+        Intake { config, life, terminals, turns: Turns::default() }
+    }
+
+    /// Answers a webhook. May be dropped at any time: the payment goes on without it, because everything happens in a task
+    /// of its own. Between the journal's commit and the terminal's task nothing may be lost.
+    pub async fn answer(&self, headers: HeaderMap, body: Bytes) -> Told {
+        let received = Received { wall: SystemTime::now(), instant: Instant::now() };
+        let intake = self.clone();
+        let handled = tokio::spawn(async move { intake.handle(&headers, body, received).await }).await;
+        let told = match handled {
+            Ok(Ok(told)) => told,
+            Ok(Err(answer)) => without(answer),
+            Err(_) => {
+                tracing::error!("the intake of a webhook crashed; its payment, if any, is settled at the next start");
+                without(Answer::error(
+                    self.config.answers.in_doubt,
+                    Code::InDoubt,
+                    "the router failed; look at the terminal, do not press again",
+                ))
+            }
+        };
+        self.count(&told.answer);
+        told
+    }
+
+    /// Whether a good webhook would start a payment now, or why not.
+    pub fn ready(&self) -> Result<(), JournalError> {
+        self.life.journal.health()
+    }
+
+    /// Notes that the till knows of an approval.
+    pub fn delivered(&self, id: PaymentId) {
+        self.life.journal.answer_delivered(id);
+    }
+
+    async fn handle(&self, headers: &HeaderMap, body: Bytes, received: Received) -> Result<Told, Answer> {
+        let verified = self.verify(headers, body)?;
+        let payment = match self.read(&verified)? {
+            Event::Payment(payment) => payment,
+            Event::Ignored(why) => {
+                tracing::debug!("webhook ignored: {why}");
+                return Ok(Told { answer: Answer::ignored(&why), approved: None });
+            }
+        };
+        let terminal = self.terminal(&payment)?;
+        let too_old = self.too_old(&verified, &payment, received.wall);
+        self.begin(*payment, terminal, too_old, received).await
+    }
+
+    fn verify(&self, headers: &HeaderMap, body: Bytes) -> Result<Verified, Answer> {
+        let verified = signature::verify(&self.config.webhook.signature_keys, headers, body).map_err(|bad| {
+            tracing::warn!("webhook refused: {}", bad.message());
+            Answer::error(401, Code::BadSignature, bad.message())
+        })?;
+        if let Some(key) = verified.key {
+            self.life.metrics.webhook_signed_with(key);
+        }
+        Ok(verified)
+    }
+
+    fn read(&self, verified: &Verified) -> Result<Event, Answer> {
+        let webhook = &self.config.webhook;
+        let reading = Reading { event_types: &webhook.event_types, tip: webhook.tip };
+        event::read(verified, reading).map_err(|bad| {
+            let status = if bad.code == Code::UnknownPaymentEvent { 422 } else { 400 };
+            if bad.code == Code::UnknownPaymentEvent {
+                tracing::error!("a payment may be lost: {}", bad.message);
+            } else {
+                tracing::warn!(code = %bad.code, "webhook refused: {}", bad.message);
+            }
+            Answer::error(status, bad.code, bad.message)
+        })
+    }
+
+    /// The register's name and terminal.
+    fn terminal(&self, payment: &PaymentEvent) -> Result<(&str, &Terminal), Answer> {
+        let found = self.config.find_register(payment.project_id.as_deref(), payment.project_number.as_deref());
+        let register = found.map_err(unknown_register)?;
+        let terminal = self.terminals.get(&register.terminal);
+        let terminal = terminal.expect("the configuration lets no register name an unknown terminal");
+        Ok((&register.name, terminal))
+    }
+
+    /// Says how old an event is, if it is too old, or too far in the future.
+    fn too_old(&self, verified: &Verified, payment: &PaymentEvent, now: SystemTime) -> Option<String> {
+        let webhook = &self.config.webhook;
+        let max_age = webhook.max_age?;
+        let created = match payment.created_at {
+            Some(CreatedAt::Instant(instant)) => Some(instant.as_millisecond()),
+            Some(CreatedAt::Text(_)) | None => None,
+        };
+        let signed = verified.timestamp.and_then(|seconds| seconds.checked_mul(1000));
+        let now = jiff::Timestamp::try_from(now).ok()?.as_millisecond();
+        let ages = [created, signed].into_iter().flatten().map(|at| now.saturating_sub(at));
+        let (oldest, newest) = (ages.clone().max()?, ages.min()?);
+        if oldest > millis(max_age) {
+            return Some(format!("the event is {} s old, more than max_age allows", oldest / 1000));
+        }
+        let ahead = newest.saturating_neg();
+        (ahead > millis(webhook.clock_tolerance))
+            .then(|| format!("the event lies {} s in the future; compare the clocks", ahead / 1000))
+    }
+
+    async fn begin(
+        &self,
+        event: PaymentEvent,
+        (register, terminal): (&str, &Terminal),
+        too_old: Option<String>,
+        received: Received,
+    ) -> Result<Told, Answer> {
+        if event.guid.is_none() && event.created_at.is_none() {
+            tracing::warn!(
+                register,
+                "the event has neither guid nor createdAt: a repeat cannot be recognised by its content"
+            );
+        }
+        let turn = self.turns.take(identity::keys(&event).content()).await;
+        // Entered before it is written down: whoever finds the payment in the journal finds its waiter as well.
+        let entry = self.life.live.enter(PaymentId::generate());
+        let place = terminal.enter();
+        let new = self.new_payment(&event, register, terminal, entry.id(), &place, too_old.clone(), received.wall);
+        let stub = Payment::from(&new);
+        let begun = self.life.journal.begin(new).await;
+        drop(turn);
+        match (begun, too_old, place) {
+            (Ok(Begun::New { original }), None, Ok(place)) => {
+                let job = self.job(stub, original, place, entry, received);
+                Ok(self.run(terminal, job, received).await)
+            }
+            (Ok(Begun::New { .. }), Some(why), place) => {
+                drop((place, entry));
+                Ok(self.expired_at_once(stub, &why).await)
+            }
+            (Ok(Begun::New { .. }), None, Err(refusal)) => Err(refused(refusal, terminal)),
+            (Ok(other), _, place) => {
+                // A repeat needs no place, and it may wait for long.
+                drop((place, entry));
+                self.known(other, received).await
+            }
+            (Err(error), _, _) => Err(self.journal_failed(&error)),
+        }
+    }
+
+    /// A request that is no new payment.
+    async fn known(&self, begun: Begun, received: Received) -> Result<Told, Answer> {
+        match begun {
+            Begun::SameEvent(payment) => Ok(self.repeat(&payment, received, "the same event again").await),
+            Begun::SameDocument(payment) => {
+                Ok(self.repeat(&payment, received, "another event of the same document").await)
+            }
+            Begun::Conflict { code, first, .. } => Err(conflict(code, &first)),
+            Begun::New { .. } => unreachable!("a new payment has been started before"),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // the parts of one request, gathered once
+    fn new_payment(
+        &self,
+        event: &PaymentEvent,
+        register: &str,
+        terminal: &Terminal,
+        id: PaymentId,
+        place: &Result<Place, Refusal>,
+        too_old: Option<String>,
+        received_at: SystemTime,
+    ) -> NewPayment {
+        let webhook = &self.config.webhook;
+        let admission = match (too_old, place) {
+            (Some(why), _) => Admission::TooOld(why),
+            (None, Ok(place)) if place.is_immediate() => Admission::Dispatch,
+            (None, Ok(_)) => Admission::Queue,
+            (None, Err(_)) => Admission::Refuse,
+        };
+        NewPayment {
+            id,
+            keys: identity::keys(event),
+            operation: event.operation,
+            amount: event.amount,
+            tip_minor: event.tip_minor,
+            register: register.to_owned(),
+            terminal: (*terminal.key).clone(),
+            document: event.document.clone(),
+            accept_partial: terminal.accept_partial,
+            received_at,
+            admission,
+            repeat: RepeatRule { window: webhook.repeat_window, allow: webhook.repeat == Repeat::Allow },
+            evidence: event.event_type.as_deref().unwrap_or("an event without envelope").to_owned(),
+        }
+    }
+
+    fn job(
+        &self,
+        mut payment: Payment,
+        original: Option<Box<Payment>>,
+        place: Place,
+        entry: Entry,
+        received: Received,
+    ) -> Job {
+        payment.original = original.as_ref().map(|original| original.id);
+        let webhook = &self.config.webhook;
+        Job {
+            payment,
+            original,
+            place,
+            entry,
+            received: received.instant,
+            queue_until: received.instant + webhook.queue_wait,
+            wait_until: Some(received.instant + webhook.wait),
+        }
+    }
+
+    async fn run(&self, terminal: &Terminal, job: Job, received: Received) -> Told {
+        let payment = job.payment.clone();
+        tracing::info!(
+            payment = %payment.id, register = %payment.register, terminal = %payment.terminal.name,
+            operation = %payment.operation, amount = %payment.amount, state = %payment.state,
+            document = payment.document.as_ref().map(|document| document.number.as_str()), "payment received"
+        );
+        let waiter = job.entry.waiter();
+        if terminal.hand_over(job).is_err() {
+            tracing::error!(payment = %payment.id, "the terminal's task is gone; a restart settles the payment");
+        }
+        self.wait(waiter, &payment, received).await
+    }
+
+    /// Answers a repeat: with the end of the payment if it is running, otherwise with its present state.
+    async fn repeat(&self, payment: &Payment, received: Received, why: &str) -> Told {
+        tracing::info!(payment = %payment.id, "a repeat: {why}");
+        self.life.metrics.webhook_duplicate();
+        let told = match self.life.live.waiter(payment.id) {
+            Some(waiter) => self.wait(waiter, payment, received).await,
+            None => self.tell_present(payment).await,
+        };
+        Told { answer: told.answer.replayed(), ..told }
+    }
+
+    async fn wait(&self, mut waiter: Waiter, payment: &Payment, received: Received) -> Told {
+        let until = received.instant + self.config.webhook.wait + ABORT_GRACE;
+        match timeout_at(until, waiter.end()).await {
+            Ok(Progress::Ended(payment)) => self.tell(&payment),
+            Ok(Progress::Unwritten(why)) => without(Answer::unwritten(payment, &why, &self.config.answers)),
+            Ok(Progress::NotBegun { code, message }) => without(Answer::come_again(code, &*message)),
+            Ok(Progress::Withdrawn | Progress::Running(_)) | Err(_) => self.tell_present(payment).await,
+        }
+    }
+
+    /// The payment as the journal has it now.
+    async fn tell_present(&self, payment: &Payment) -> Told {
+        match self.life.journal.payment(payment.id).await {
+            Ok(Some(payment)) => self.tell(&payment),
+            // Its request was given up before it began.
+            Ok(None) => without(Answer::come_again(Code::JournalUnavailable, "the payment was not begun; try again")),
+            Err(error) => without(Answer::unwritten(payment, &error.to_string(), &self.config.answers)),
+        }
+    }
+
+    fn tell(&self, payment: &Payment) -> Told {
+        let answer = Answer::of(payment, &self.config.answers);
+        let approved = answer.approves.then_some(payment.id);
+        Told { answer, approved }
+    }
+
+    /// Too old: written down as expired, and nothing starts.
+    async fn expired_at_once(&self, payment: Payment, why: &str) -> Told {
+        let told = self.tell_present(&payment).await;
+        tracing::error!(payment = %payment.id, register = %payment.register, amount = %payment.amount, "payment expired: {why}");
+        self.life.metrics.outcome(&payment.register, payment.operation, State::Expired, Duration::ZERO);
+        told
+    }
+
+    fn journal_failed(&self, error: &JournalError) -> Answer {
+        tracing::error!("no payment starts: {error}");
+        self.life.note_health();
+        Answer::come_again(Code::JournalUnavailable, error.to_string())
+    }
+
+    fn count(&self, answer: &Answer) {
+        self.life.metrics.webhook_answered(answer.status);
+        if let Some(code) = answer.code {
+            self.life.metrics.webhook_rejected(code);
+        }
+    }
+}
+
+fn without(answer: Answer) -> Told {
+    Told { answer, approved: None }
+}
+
+fn unknown_register(unknown: UnknownRegister) -> Answer {
+    let code = if unknown.project.is_some() { Code::UnknownRegister } else { Code::AmbiguousRegister };
+    tracing::warn!(%code, "webhook refused: {unknown}");
+    Answer::error(404, code, unknown.to_string())
+}
+
+fn refused(refusal: Refusal, terminal: &Terminal) -> Answer {
+    let name = &terminal.key.name;
+    let (code, message) = match refusal {
+        Refusal::InDoubt => (
+            Code::TerminalInDoubt,
+            format!(
+                "a payment on terminal {name:?} is in doubt; look at the terminal, it takes no other until that is settled"
+            ),
+        ),
+        Refusal::Busy => (Code::TerminalBusy, format!("terminal {name:?} is busy and its queue is full; try again")),
+        Refusal::Closing => (Code::ShuttingDown, "the router is stopping; send it again in a minute".to_owned()),
+    };
+    tracing::warn!(terminal = %name, %code, "webhook refused: {message}");
+    Answer::come_again(code, message)
+}
+
+fn conflict(code: Code, first: &Payment) -> Answer {
+    let (id, state) = (first.id, first.state);
+    let message = match code {
+        Code::ConflictingRepeat => {
+            format!("this event was here before with other content, as payment {id}; nothing was started")
+        }
+        Code::DocumentInDoubt => {
+            format!(
+                "payment {id} of this document is in doubt; look at the terminal and settle that first, do not press again"
+            )
+        }
+        Code::OverRefund => format!("more would go back than payment {id} brought in; nothing was started"),
+        _ => format!(
+            "payment {id} of this document and amount is {state}: this looks like a second press, nothing was started"
+        ),
+    };
+    tracing::warn!(payment = %id, %code, "webhook refused: {message}");
+    Answer::conflict(code, message, first)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

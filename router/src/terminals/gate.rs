@@ -1,0 +1,203 @@
+//! Who may use a terminal next: one payment at a time, a short queue, and nobody while something is in doubt.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+/// The door of one terminal. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    places: Mutex<Places>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Places {
+    /// Somebody was promised the free terminal and has not come yet.
+    promised: bool,
+    running: bool,
+    waiting: usize,
+    queue: usize,
+    in_doubt: bool,
+    closing: bool,
+}
+
+/// Why nobody gets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A payment is in doubt.
+    InDoubt,
+    /// The queue is full.
+    Busy,
+    /// The router is stopping.
+    Closing,
+}
+
+/// A place at a terminal, given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    gate: Gate,
+    kind: PlaceKind,
+}
+
+/// What a place is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlaceKind {
+    Promised,
+    Waiting,
+    Running,
+}
+
+impl Gate {
+    /// A free terminal with a queue of this length.
+    pub fn new(queue: usize) -> Gate {
+        let places = Places { promised: false, running: false, waiting: 0, queue, in_doubt: false, closing: false };
+        Gate(Arc::new(Inner { places: Mutex::new(places), changed: Notify::new() }))
+    }
+
+    /// Takes a place, or says why there is none.
+    pub fn enter(&self) -> Result<Place, Refusal> {
+        let mut places = self.places();
+        if places.closing {
+            return Err(Refusal::Closing);
+        }
+        if places.in_doubt {
+            return Err(Refusal::InDoubt);
+        }
+        if !places.promised && !places.running && places.waiting == 0 {
+            places.promised = true;
+            return Ok(self.place(PlaceKind::Promised));
+        }
+        if places.waiting >= places.queue {
+            return Err(Refusal::Busy);
+        }
+        places.waiting += 1;
+        Ok(self.place(PlaceKind::Waiting))
+    }
+
+    /// Whether a payment that waits may start now. The promised one goes first: on disk it is dispatched already.
+    pub fn may_start_waiting(&self) -> bool {
+        let places = self.places();
+        !places.promised && !places.running && !places.in_doubt && !places.closing
+    }
+
+    /// Completes when something changed since the last call.
+    pub async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    /// Shuts or opens the door because of a payment in doubt.
+    pub fn set_in_doubt(&self, in_doubt: bool) {
+        self.places().in_doubt = in_doubt;
+        self.0.changed.notify_one();
+    }
+
+    /// Whether a payment in doubt keeps the door shut.
+    pub fn is_in_doubt(&self) -> bool {
+        self.places().in_doubt
+    }
+
+    /// Shuts the door for good.
+    pub fn close(&self) {
+        self.places().closing = true;
+        self.0.changed.notify_one();
+    }
+
+    /// Whether the terminal is at something.
+    pub fn is_busy(&self) -> bool {
+        let places = self.places();
+        places.running || places.promised
+    }
+
+    fn place(&self, kind: PlaceKind) -> Place {
+        Place { gate: self.clone(), kind }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.places.lock().expect("nothing panics while it holds the places of a terminal")
+    }
+}
+
+impl Place {
+    /// Whether the terminal is free and kept for the holder.
+    pub fn is_immediate(&self) -> bool {
+        self.kind == PlaceKind::Promised
+    }
+
+    /// The holder's payment starts.
+    pub fn start(&mut self) {
+        let mut places = self.gate.places();
+        places.leave(self.kind);
+        places.running = true;
+        self.kind = PlaceKind::Running;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.places().leave(self.kind);
+        self.gate.0.changed.notify_one();
+    }
+}
+
+impl Places {
+    fn leave(&mut self, kind: PlaceKind) {
+        match kind {
+            PlaceKind::Promised => self.promised = false,
+            PlaceKind::Waiting => self.waiting -= 1,
+            PlaceKind::Running => self.running = false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_promised_the_terminal_and_the_queue_has_a_length() {
+        let gate = Gate::new(1);
+        let first = gate.enter().unwrap();
+        let second = gate.enter().unwrap();
+        assert!(first.is_immediate() && !second.is_immediate());
+        assert_eq!(gate.enter().unwrap_err(), Refusal::Busy);
+        drop(second);
+        assert!(gate.enter().is_ok());
+    }
+
+    #[test]
+    fn nobody_overtakes_the_promised_one() {
+        let gate = Gate::new(2);
+        let mut first = gate.enter().unwrap();
+        let _second = gate.enter().unwrap();
+        assert!(!gate.may_start_waiting());
+        first.start();
+        assert!(!gate.may_start_waiting());
+        drop(first);
+        assert!(gate.may_start_waiting());
+    }
+
+    #[test]
+    fn whoever_comes_while_somebody_waits_goes_behind() {
+        let gate = Gate::new(2);
+        let mut first = gate.enter().unwrap();
+        first.start();
+        let _second = gate.enter().unwrap();
+        drop(first);
+        assert!(!gate.enter().unwrap().is_immediate());
+    }
+
+    #[test]
+    fn doubt_and_the_end_shut_the_door() {
+        let gate = Gate::new(2);
+        gate.set_in_doubt(true);
+        assert_eq!(gate.enter().unwrap_err(), Refusal::InDoubt);
+        gate.set_in_doubt(false);
+        assert!(gate.enter().is_ok());
+        gate.close();
+        assert_eq!(gate.enter().unwrap_err(), Refusal::Closing);
+    }
+}
