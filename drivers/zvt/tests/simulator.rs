@@ -70,6 +70,7 @@ transcripts! {
     payment_printed_by_lines
     payment_printed_as_block
     payment_busy
+    payment_busy_ask_again
     payment_refused
     payment_only_abort
     payment_error_without_completion
@@ -102,7 +103,7 @@ transcripts! {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/simulator")
 }
 
 async fn play(name: &str) {

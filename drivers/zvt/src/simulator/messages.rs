@@ -60,7 +60,7 @@ impl Voice {
     }
 
     fn charset(&self) -> Charset {
-        self.registered.charset
+        self.registered.charset.unwrap_or_default()
     }
 
     /// The container, if the ECR takes one.
@@ -153,9 +153,14 @@ pub(super) fn intermediate_status(code: u8, text: &str, voice: &Voice) -> Apdu {
 pub(super) fn registration_completion(status: u8, currency: u16, voice: &Voice) -> Result<Apdu, BmpError> {
     let fields =
         Fields::new().with(tag::TYPE, &[status])?.with_terminal_id(&voice.terminal_id)?.with_currency(currency)?;
-    let chosen = Tlv::new().with(tlv::tag::CHARACTER_SET, &[voice.charset().tag_value()]);
-    let container = Tlv::new().with_container(tlv::tag::CHARACTER_SETS, chosen);
-    Ok(Apdu::new(control::COMPLETION, voice.with_container(fields, &container)?.encode()))
+    let fields = match voice.registered.charset {
+        Some(asked) => {
+            let chosen = Tlv::new().with(tlv::tag::CHARACTER_SET, &[asked.tag_value()]);
+            fields.with_tlv(&Tlv::new().with_container(tlv::tag::CHARACTER_SETS, chosen))?
+        }
+        None => fields,
+    };
+    Ok(Apdu::new(control::COMPLETION, fields.encode()))
 }
 
 /// 06 0F of a status enquiry, which has a layout of its own.

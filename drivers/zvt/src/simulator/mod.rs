@@ -111,17 +111,17 @@ impl Simulator {
 
     /// How many commands that move money (06 01, 06 30, 06 31) have arrived.
     pub fn money_commands(&self) -> usize {
-        self.terminal.memory().commands.iter().filter(|control| payment::moves_money(**control)).count()
+        self.terminal.memory().money_commands
     }
 
-    /// The commands that have arrived, in order, as `06 01`.
+    /// The commands that have arrived (the last 10 000), in order, as `06 01`.
     pub fn commands(&self) -> Vec<String> {
-        self.terminal.memory().commands.iter().map(|control| conversation::name(*control)).collect()
+        self.terminal.memory().commands().map(conversation::name).collect()
     }
 
     /// What the ECR did that the protocol does not allow: missing or malformed acknowledgements, commands out of turn.
     pub fn protocol_faults(&self) -> Vec<String> {
-        self.terminal.memory().faults.clone()
+        self.terminal.memory().faults().cloned().collect()
     }
 
     /// Whether a payment is running, with or without its link.

@@ -10,7 +10,7 @@ use super::line::Pace;
 use super::messages;
 use super::printing::print;
 use super::step::Step;
-use crate::apdu::{Apdu, control};
+use crate::apdu::Apdu;
 use crate::command::{negative, positive};
 
 /// The receiver is busy.
@@ -29,7 +29,7 @@ const OUT_OF_USE: u8 = 0xDF;
 const SYSTEM_FAULT: u8 = 0xFF;
 /// Cannot be printed now.
 const PRINTER_TROUBLE: u8 = 0xCC;
-/// The answer to 04 0F that asks for it again.
+/// The answer that asks for the message again.
 const ASK_AGAIN: u8 = 0x9C;
 /// How many 04 FF a slow payment has.
 const SLOW_MESSAGES: usize = 12;
@@ -77,6 +77,7 @@ pub(super) async fn run(talk: &mut Conversation, order: Order) {
 async fn begin(talk: &mut Conversation, order: &Order, step: Step) {
     match step {
         Step::Busy => talk.say(&negative(BUSY)).await,
+        Step::BusyAskAgain => talk.say(&negative(ASK_AGAIN)).await,
         Step::Refuse => talk.say(&negative(NOT_POSSIBLE)).await,
         Step::CutAfterCommand => talk.cut(),
         Step::Silent => talk.hang().await,
@@ -360,9 +361,4 @@ fn intermediate_status(talk: &Conversation, code: u8, text: &str) -> Option<Apdu
 /// 04 0F of a booking.
 pub(super) fn result_of(talk: &Conversation, booking: &Booking) -> Option<Apdu> {
     talk.built(messages::approved(booking, &talk.voice(Some(booking.at_unix_ms))))
-}
-
-/// Whether a command moves money.
-pub(super) fn moves_money(control: crate::apdu::ControlField) -> bool {
-    matches!(control, control::AUTHORIZATION | control::REFUND | control::REVERSAL)
 }

@@ -20,6 +20,8 @@ pub enum Step {
     WaitForAbortBytewise,
     /// Answers the command with 84 A0.
     Busy,
+    /// Answers the command with 84 9C, which asks the ECR to repeat it; a command that moves money is not repeated.
+    BusyAskAgain,
     /// Answers the command with 84 83.
     Refuse,
     /// Ends with 06 1E, and never sends 04 0F.
@@ -76,6 +78,7 @@ const WORDS: &[(&str, Step)] = &[
     ("wait-for-abort", Step::WaitForAbort),
     ("wait-for-abort-bytewise", Step::WaitForAbortBytewise),
     ("busy", Step::Busy),
+    ("busy-9C", Step::BusyAskAgain),
     ("refuse", Step::Refuse),
     ("only-06-1E", Step::OnlyAbort),
     ("error-04-0F-without-completion", Step::ErrorWithoutCompletion),

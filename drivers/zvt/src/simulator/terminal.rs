@@ -17,6 +17,9 @@ use crate::registration::{Abilities, Registration, config_byte};
 /// The config byte without a registration and after a log-off.
 const CONFIG_AFTER_LOG_OFF: u8 = 0x86;
 
+/// How many commands and faults are remembered: a terminal may be simulated for days.
+const KEPT: usize = 10_000;
+
 /// The terminal, shared by its links and the handle of the test.
 pub(super) struct Terminal {
     pub options: Options,
@@ -39,8 +42,10 @@ pub(super) struct Memory {
     pub late: Option<Booking>,
     /// A payment is running, perhaps without its link.
     pub busy: bool,
-    pub commands: Vec<ControlField>,
-    pub faults: Vec<String>,
+    /// How many commands that move money have come.
+    pub money_commands: usize,
+    commands: VecDeque<ControlField>,
+    faults: VecDeque<String>,
 }
 
 /// What the last registration settled.
@@ -50,7 +55,8 @@ pub(super) struct Registered {
     pub config: u8,
     /// The ECR has sent a container, so that it takes ours.
     pub containers: bool,
-    pub charset: Charset,
+    /// The character set that it asked for.
+    pub charset: Option<Charset>,
     pub takes_print_blocks: bool,
 }
 
@@ -61,7 +67,7 @@ impl Registered {
             somebody: false,
             config: CONFIG_AFTER_LOG_OFF,
             containers: false,
-            charset: Charset::Cp437,
+            charset: None,
             takes_print_blocks: false,
         }
     }
@@ -83,7 +89,7 @@ impl From<&Registration> for Registered {
             somebody: true,
             config: registration.config_byte,
             containers: abilities.is_some(),
-            charset: abilities.as_ref().and_then(|abilities| abilities.charset).unwrap_or_default(),
+            charset: abilities.as_ref().and_then(|abilities| abilities.charset),
             takes_print_blocks: abilities.is_some_and(|abilities| abilities.permits(control::PRINT_BLOCK)),
         }
     }
@@ -101,8 +107,9 @@ impl Terminal {
             repeats_nothing: false,
             late: None,
             busy: false,
-            commands: Vec::new(),
-            faults: Vec::new(),
+            money_commands: 0,
+            commands: VecDeque::new(),
+            faults: VecDeque::new(),
         };
         memory.throw_switches();
         Terminal { options, password, memory: Mutex::new(memory), cuts: watch::Sender::new(0) }
@@ -168,11 +175,20 @@ impl Memory {
     }
 
     pub fn note_command(&mut self, apdu: &Apdu) {
-        self.commands.push(apdu.control());
+        self.money_commands += usize::from(moves_money(apdu.control()));
+        keep(&mut self.commands, apdu.control());
     }
 
     pub fn fault(&mut self, what: impl Into<String>) {
-        self.faults.push(what.into());
+        keep(&mut self.faults, what.into());
+    }
+
+    pub fn commands(&self) -> impl Iterator<Item = ControlField> {
+        self.commands.iter().copied()
+    }
+
+    pub fn faults(&self) -> impl Iterator<Item = &String> {
+        self.faults.iter()
     }
 
     /// The terminal's clock, at a moment or now.
@@ -182,6 +198,17 @@ impl Memory {
         let shifted = at.checked_add(SignedDuration::from_secs(self.clock_offset_seconds));
         shifted.unwrap_or(at).to_zoned_datetime(TimeZone::system())
     }
+}
+
+fn moves_money(control: ControlField) -> bool {
+    matches!(control, control::AUTHORIZATION | control::REFUND | control::REVERSAL)
+}
+
+fn keep<T>(list: &mut VecDeque<T>, new: T) {
+    if list.len() == KEPT {
+        list.pop_front();
+    }
+    list.push_back(new);
 }
 
 /// The last digit, replaced by another one.
