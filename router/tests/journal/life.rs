@@ -64,6 +64,19 @@ async fn everything_that_was_kept_comes_back_after_a_reopening() {
 }
 
 #[tokio::test]
+async fn a_payment_reads_back_as_it_was_begun() {
+    let shop = Shop::open();
+    for event in ["guid=a doc=7", "guid=b queue", "guid=c op=refund 1.00CHF"] {
+        let mut request = Event::parse(event).request();
+        // The journal keeps microseconds.
+        request.received_at = SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(1_764_000_000_123_456);
+        shop.journal.begin(request.clone()).await.unwrap();
+        let kept = shop.journal.payment(request.id).await.unwrap();
+        assert_eq!(kept, Some(tillswitch::journal::Payment::from(&request)), "{event}");
+    }
+}
+
+#[tokio::test]
 async fn only_the_allowed_transitions_are_made() {
     for from in State::ALL {
         for to in State::ALL {
