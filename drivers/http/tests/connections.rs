@@ -4,11 +4,12 @@ mod support;
 
 use std::time::Duration;
 
-use support::{driver, euros, execute, summary};
+use support::{driver, euros, execute, json, read_request, summary};
 use tempfile::TempDir;
 use tillswitch_core::conformance::TestSession;
 use tillswitch_core::{DriverError, Resolution};
 use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions, Step};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 async fn simulator(script: &[Step]) -> (HttpSimulator, TempDir) {
@@ -46,12 +47,49 @@ async fn a_connection_that_was_closed_while_idle_costs_no_payment() {
 }
 
 #[tokio::test]
+async fn a_terminal_that_restarts_between_two_payments_costs_none() {
+    let (terminal, folder) = simulator(&[]).await;
+    let mut driver = driver(&terminal.url(), "5s", "EUR");
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    let options = SimulatorOptions { listen: terminal.addr(), ..SimulatorOptions::new(folder.path().join("ledger")) };
+    terminal.stop().await;
+    let terminal = HttpSimulator::start(options).await.unwrap();
+    assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    assert_eq!(receipts(&terminal), ["0001", "0002"]);
+}
+
+#[tokio::test]
 async fn a_second_answer_is_not_taken_for_the_next_payment() {
     let (terminal, _folder) = simulator(&[Step::AnswerTwice, Step::Decline]).await;
     let mut driver = driver(&terminal.url(), "5s", "EUR");
     assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
     assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "declined");
     assert_eq!((terminal.ledger().len(), terminal.connections()), (1, 2));
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_is_not_taken_for_the_next_payment() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut driver = driver(&format!("http://{}/payment", listener.local_addr().unwrap()), "5s", "EUR");
+    let (first, second) = (euros("25.90"), euros("10.00"));
+    let (mut tcp, answer) = (None, json(200, "{}"));
+    let (result, ()) = tokio::join!(execute(&mut *driver, &first), async {
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        read_request(&mut accepted).await;
+        accepted.write_all(answer.as_bytes()).await.unwrap();
+        tcp = Some(accepted);
+    });
+    assert_eq!(summary(&result), "approved 25.90 EUR");
+    tcp.as_mut().unwrap().write_all(answer.as_bytes()).await.unwrap();
+    let answered = async {
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        read_request(&mut accepted).await;
+        accepted.write_all(json(402, "{}").as_bytes()).await.unwrap();
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(3), answered);
+    let (result, answered) = tokio::join!(execute(&mut *driver, &second), answered);
+    assert!(answered.is_ok(), "the second payment came on no new connection");
+    assert_eq!(summary(&result), "declined");
 }
 
 #[tokio::test]
@@ -82,9 +120,11 @@ async fn a_name_that_does_not_exist_is_unreachable() {
 
 #[tokio::test]
 async fn a_name_cannot_hide_a_forbidden_address() {
-    // The system reads this as 169.254.169.254.
-    let mut driver = driver("http://2852039166/payment", "5s", "EUR");
+    let (terminal, _folder) = simulator(&[]).await;
+    // The system reads the name `0` as 0.0.0.0, and would reach this machine by it.
+    let mut driver = driver(&format!("http://0:{}/payment", terminal.addr().port()), "5s", "EUR");
     assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "not started: refused");
+    assert_eq!((terminal.connections(), terminal.money_commands()), (0, 0));
 }
 
 #[tokio::test]

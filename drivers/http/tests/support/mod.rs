@@ -53,7 +53,7 @@ impl Canned {
     }
 }
 
-async fn read_request(tcp: &mut TcpStream) -> String {
+pub async fn read_request(tcp: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
