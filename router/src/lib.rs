@@ -13,6 +13,7 @@
 //! | [`answer`], [`code`] | what is the point of sale told |
 //! | [`metrics`], [`log`] | what does whoever runs it see |
 //! | [`oracle`] | do terminals, journal and answers agree |
+//! | [`shop`] | how does a whole shop run in one process, simulated |
 //! | [`drivers`] | which drivers are built in |
 //!
 //! Deliberately absent: any terminal's protocol, and any float near money.
@@ -31,6 +32,7 @@ pub mod log;
 pub mod metrics;
 pub mod oracle;
 pub mod server;
+pub mod shop;
 pub mod terminals;
 
 use std::process::ExitCode;

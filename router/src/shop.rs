@@ -1,0 +1,214 @@
+//! A whole shop in one process: simulated terminals, a router in front of them, and a till that sends webhooks. For the demo,
+//! for tests and for measurements.
+
+mod till;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tillswitch_core::DriverRegistry;
+use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions};
+use tillswitch_zvt::simulator::{Options as ZvtOptions, Simulator as ZvtSimulator};
+
+use crate::app::{App, StartError};
+use crate::config::{Config, Faults};
+use crate::journal::JournalError;
+use crate::oracle::{self, Ledger, Violation, Witnesses};
+
+pub use till::{Reply, Sale, Till, get, request};
+
+/// What a shop is made of.
+#[derive(Debug, Default)]
+pub struct Plan {
+    zvt: Vec<(String, ZvtOptions)>,
+    http: Vec<(String, SimulatorOptions)>,
+    registers: Vec<(String, String, String)>,
+    terminal_lines: BTreeMap<String, String>,
+    webhook_lines: String,
+    other_lines: String,
+}
+
+impl Plan {
+    /// An empty shop.
+    pub fn new() -> Plan {
+        Plan::default()
+    }
+
+    /// With a simulated ZVT terminal.
+    pub fn zvt(mut self, name: &str, options: ZvtOptions) -> Plan {
+        self.zvt.push((name.to_owned(), options));
+        self
+    }
+
+    /// With a simulated HTTP terminal.
+    pub fn http(mut self, name: &str, options: SimulatorOptions) -> Plan {
+        self.http.push((name.to_owned(), options));
+        self
+    }
+
+    /// With a register for a project, at a terminal.
+    pub fn register(mut self, name: &str, project: &str, terminal: &str) -> Plan {
+        self.registers.push((name.to_owned(), project.to_owned(), terminal.to_owned()));
+        self
+    }
+
+    /// With further lines in a terminal's table.
+    pub fn terminal_lines(mut self, terminal: &str, lines: &str) -> Plan {
+        self.terminal_lines.insert(terminal.to_owned(), lines.to_owned());
+        self
+    }
+
+    /// With further lines in `[webhook]`.
+    pub fn webhook_lines(mut self, lines: &str) -> Plan {
+        self.webhook_lines.push_str(lines);
+        self.webhook_lines.push('\n');
+        self
+    }
+
+    /// With further lines at the end of the file: whole tables.
+    pub fn other_lines(mut self, lines: &str) -> Plan {
+        self.other_lines.push_str(lines);
+        self.other_lines.push('\n');
+        self
+    }
+}
+
+/// Why a shop did not open.
+#[derive(Debug)]
+pub enum NotOpened {
+    /// A simulated terminal did not start.
+    Terminal(io::Error),
+    /// The configuration is wrong.
+    Config(Faults),
+    /// The router did not start.
+    Router(StartError),
+}
+
+impl std::fmt::Display for NotOpened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotOpened::Terminal(error) => write!(f, "a simulated terminal did not start: {error}"),
+            NotOpened::Config(faults) => write!(f, "{faults}"),
+            NotOpened::Router(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for NotOpened {}
+
+/// Simulated terminals, and the configuration file of a router in front of them.
+pub struct Premises {
+    /// ZVT terminals by name.
+    pub zvt: BTreeMap<String, ZvtSimulator>,
+    /// HTTP terminals by name.
+    pub http: BTreeMap<String, HttpSimulator>,
+    /// The configuration file.
+    pub config: PathBuf,
+}
+
+impl Premises {
+    /// Starts the terminals, and writes `tillswitch.toml` into a folder. Listeners take free ports.
+    pub async fn prepare(plan: Plan, folder: &Path) -> io::Result<Premises> {
+        let (mut zvt, mut http) = (BTreeMap::new(), BTreeMap::new());
+        let mut text = String::from("[server]\nlisten = \"127.0.0.1:0\"\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n");
+        let _ = write!(text, "[webhook]\n{}\n", plan.webhook_lines);
+        let lines = |name: &str| plan.terminal_lines.get(name).map_or("", String::as_str);
+        for (name, options) in plan.zvt {
+            let terminal = ZvtSimulator::start(options).await?;
+            let address = terminal.addr();
+            let _ =
+                write!(text, "[terminals.{name}]\ndriver = \"zvt-tcp\"\naddress = \"{address}\"\n{}\n\n", lines(&name));
+            zvt.insert(name, terminal);
+        }
+        for (name, options) in plan.http {
+            let terminal = HttpSimulator::start(options).await?;
+            let url = terminal.url();
+            let _ = write!(text, "[terminals.{name}]\ndriver = \"http\"\nurl = \"{url}\"\n{}\n\n", lines(&name));
+            http.insert(name, terminal);
+        }
+        for (name, project, terminal) in &plan.registers {
+            let _ = write!(text, "[registers.{name}]\nproject_ids = [\"{project}\"]\nterminal = \"{terminal}\"\n\n");
+        }
+        text.push_str(&plan.other_lines);
+        let config = folder.join("tillswitch.toml");
+        std::fs::write(&config, text)?;
+        Ok(Premises { zvt, http, config })
+    }
+
+    /// What all terminals booked.
+    pub fn ledgers(&self) -> Vec<Ledger> {
+        let zvt = self.zvt.iter().map(|(name, terminal)| Ledger { terminal: name.clone(), entries: terminal.ledger() });
+        let http =
+            self.http.iter().map(|(name, terminal)| Ledger { terminal: name.clone(), entries: terminal.ledger() });
+        zvt.chain(http).collect()
+    }
+
+    /// Stops the terminals.
+    pub async fn close(self) {
+        for terminal in self.zvt.into_values() {
+            terminal.stop().await;
+        }
+        for terminal in self.http.into_values() {
+            terminal.stop().await;
+        }
+    }
+}
+
+/// A shop that is open: a router in this process.
+pub struct Shop {
+    /// The terminals.
+    pub premises: Premises,
+    /// The router.
+    pub app: App,
+    /// The till, which remembers every answer.
+    pub till: Till,
+    registry: DriverRegistry,
+}
+
+impl Shop {
+    /// Opens it in a folder, with these drivers.
+    pub async fn open(plan: Plan, folder: &Path, registry: DriverRegistry) -> Result<Shop, NotOpened> {
+        let premises = Premises::prepare(plan, folder).await.map_err(NotOpened::Terminal)?;
+        let app = start(&premises.config, &registry).await?;
+        let till = Till::new(app.public, &webhook_path(&premises.config, &registry)?);
+        Ok(Shop { premises, app, till, registry })
+    }
+
+    /// Stops the router gracefully and starts it again on the same state; the terminals go on.
+    pub async fn restart(self) -> Result<Shop, NotOpened> {
+        let Shop { premises, app, till, registry } = self;
+        app.stop().await;
+        let app = start(&premises.config, &registry).await?;
+        till.moved(app.public);
+        Ok(Shop { premises, app, till, registry })
+    }
+
+    /// What terminals, journal and till say.
+    pub async fn witnesses(&self) -> Result<Witnesses, JournalError> {
+        let payments = oracle::payments(&*self.app.life().journal).await?;
+        Ok(Witnesses { ledgers: self.premises.ledgers(), payments, told: self.till.told() })
+    }
+
+    /// What they contradict each other in.
+    pub async fn violations(&self) -> Result<Vec<Violation>, JournalError> {
+        Ok(oracle::violations(&self.witnesses().await?))
+    }
+
+    /// Stops everything.
+    pub async fn close(self) {
+        self.app.stop().await;
+        self.premises.close().await;
+    }
+}
+
+async fn start(file: &Path, registry: &DriverRegistry) -> Result<App, NotOpened> {
+    let config = Config::load(file, registry).map_err(NotOpened::Config)?;
+    App::start(Arc::new(config)).await.map_err(NotOpened::Router)
+}
+
+fn webhook_path(file: &Path, registry: &DriverRegistry) -> Result<String, NotOpened> {
+    Ok(Config::load(file, registry).map_err(NotOpened::Config)?.webhook.path)
+}
