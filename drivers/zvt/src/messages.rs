@@ -12,9 +12,9 @@ use crate::tables::{Wording, intermediate_status};
 /// A longer run of digits may be a card number and is not passed on.
 const LONGEST_NUMBER: usize = 12;
 
-/// An approval of `amount`, with what the PT said besides.
+/// An approval of `amount`, with what the PT said besides. Its own text is for the slip then: approval codes and the like.
 pub(crate) fn approval(amount: Money, fields: &Fields, charset: Charset) -> Approval {
-    Approval { amount, details: Details { message: message(0, fields, charset), ..details(0, fields, charset) } }
+    Approval { amount, details: Details { message: "approved".into(), ..details(0, fields, charset) } }
 }
 
 /// What a result code other than 00 means for the payment.
@@ -86,10 +86,7 @@ fn details(code: u8, fields: &Fields, charset: Charset) -> Details {
 
 fn message(code: u8, fields: &Fields, charset: Charset) -> String {
     let own = fields.message(charset).map(|text| one_line(&text)).filter(|text| !text.is_empty());
-    own.filter(|text| !holds_card_number(text)).unwrap_or_else(|| match code {
-        0 => "approved".into(),
-        _ => result_codes::wording(code).english.to_owned(),
-    })
+    own.filter(|text| !holds_card_number(text)).unwrap_or_else(|| result_codes::wording(code).english.to_owned())
 }
 
 fn card(fields: &Fields, charset: Charset) -> Option<Card> {

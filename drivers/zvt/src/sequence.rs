@@ -521,3 +521,6 @@ fn partial_refused(said: &Details) -> Outcome {
     let message = "the terminal approved less than was asked, so it was sent back";
     Outcome::Declined(Details { code: PARTIAL_REFUSED.into(), message: message.into(), ..said.clone() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Whether the driver keeps the rules of money against every misbehaviour of the simulated terminal.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use tillswitch_core::conformance::{self, Behaviour, Bench};
