@@ -6,6 +6,7 @@ mod till;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,12 +30,18 @@ pub struct Plan {
     terminal_lines: BTreeMap<String, String>,
     webhook_lines: String,
     other_lines: String,
+    listen: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Plan {
     /// An empty shop.
     pub fn new() -> Plan {
         Plan::default()
+    }
+
+    /// With these addresses of the public and the admin listener, instead of free ones.
+    pub fn listen(self, public: SocketAddr, admin: SocketAddr) -> Plan {
+        Plan { listen: Some((public, admin)), ..self }
     }
 
     /// With a simulated ZVT terminal.
@@ -113,7 +120,9 @@ impl Premises {
     /// Starts the terminals, and writes `tillswitch.toml` into a folder. Listeners take free ports.
     pub async fn prepare(plan: Plan, folder: &Path) -> io::Result<Premises> {
         let (mut zvt, mut http) = (BTreeMap::new(), BTreeMap::new());
-        let mut text = String::from("[server]\nlisten = \"127.0.0.1:0\"\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n");
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (public, admin) = plan.listen.unwrap_or((free, free));
+        let mut text = format!("[server]\nlisten = \"{public}\"\n\n[admin]\nlisten = \"{admin}\"\n\n");
         let _ = write!(text, "[webhook]\n{}\n", plan.webhook_lines);
         let lines = |name: &str| plan.terminal_lines.get(name).map_or("", String::as_str);
         for (name, options) in plan.zvt {

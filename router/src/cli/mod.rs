@@ -1,12 +1,13 @@
 //! The commands, one file each.
 
 pub mod check;
-//demo;
+pub mod demo;
 pub mod drivers;
 pub mod exit;
 pub mod init;
 pub mod serve;
 pub mod simulate;
+mod table;
 
 use std::process::ExitCode;
 
@@ -28,7 +29,6 @@ enum Command {
     /// Write a first configuration
     Init(init::InitArgs),
     /// Show the whole way with simulated terminals: no hardware, no configuration
-    #[cfg(any())]
     Demo(demo::DemoArgs),
     /// Check the configuration and, with --online, the terminals
     Check(check::CheckArgs),
@@ -43,7 +43,6 @@ pub(crate) fn run(registry: &DriverRegistry) -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(args) => serve::run(&args, registry),
         Command::Init(args) => init::run(args, registry),
-        #[cfg(any())]
         Command::Demo(args) => demo::run(&args, registry),
         Command::Check(args) => check::run(args, registry),
         Command::Simulate(args) => simulate::run(&args),
