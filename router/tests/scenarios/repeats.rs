@@ -1,0 +1,1 @@
+//! Is the same document charged once, whatever comes twice?
