@@ -11,10 +11,9 @@ use crate::command::{self, Command};
 use crate::conversation::{Audience, Conversation, lead};
 use crate::enquiry::{Answer, Ended, Enquiry, Habits};
 use crate::learnt::Learnt;
-use crate::messages;
+use crate::messages::{self, is_busy, refused, said_of_another};
 use crate::registration::{Abilities, Registration};
 use crate::reply::{Completion, Reply, StatusEnquiryCompletion};
-use crate::sequence::{is_busy, refused, said_of_another};
 use crate::settings::{self, Keypad, Receipts, ZvtSettings};
 use crate::tables::terminal_status;
 use crate::timing::Timing;
@@ -66,6 +65,11 @@ impl Connection {
     pub fn new(transport: Box<dyn Transport>, settings: ZvtSettings, timing: Timing) -> Connection {
         let last_traffic = Instant::now();
         Connection { transport, settings, timing, registered: None, last_traffic, learnt: None }
+    }
+
+    /// Whether the line is open, as far as this end knows.
+    pub fn is_open(&self) -> bool {
+        self.transport.is_open()
     }
 
     /// The terminal id of the registration.
@@ -166,6 +170,18 @@ impl Connection {
                 tracing::debug!("the idle line is opened again: {reason}");
                 Ok(false)
             }
+        }
+    }
+
+    /// Whether the line has stayed as [`make_ready`](Self::make_ready) left it.
+    pub async fn is_quiet(&mut self, audience: &mut Audience<'_>) -> Result<bool, Reason> {
+        match self.drain(audience).await {
+            Ok(Drained::Nothing) => Ok(true),
+            Ok(Drained::Chatter) | Err(_) => {
+                self.close().await;
+                Ok(false)
+            }
+            Ok(Drained::Result) => Err(Reason::new(Cause::Busy, "the terminal is still at another payment")),
         }
     }
 

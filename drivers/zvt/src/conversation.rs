@@ -186,19 +186,20 @@ impl Leader<'_, '_> {
         }
     }
 
-    /// Whatever comes first; a message that is there already wins over the clock.
+    /// Whatever comes first. A message that is there already wins over the wait for it, and over nothing else: a PT that
+    /// never stops talking must not outtalk an abort.
     async fn wait(&mut self, abort: &mut Option<Abort>) -> Input {
         tokio::select! {
             biased;
-            received = self.transport.receive() => match received {
-                Ok(apdu) => Input::Received(Reply::parse(&apdu, self.charset)),
-                Err(reason) => Input::Broken(reason),
-            },
+            () = sleep_until(self.limit) => Input::Broken(self.too_long()),
             () = requested(abort) => {
                 *abort = None;
                 Input::AbortWanted
             }
-            () = sleep_until(self.limit) => Input::Broken(self.too_long()),
+            received = self.transport.receive() => match received {
+                Ok(apdu) => Input::Received(Reply::parse(&apdu, self.charset)),
+                Err(reason) => Input::Broken(reason),
+            },
             () = sleep_until(self.deadline) => Input::TimedOut,
         }
     }

@@ -15,10 +15,10 @@ use crate::connection::{Connection, Status};
 use crate::conversation::Audience;
 use crate::enquiry::{Answer, Ended, Habits};
 use crate::learnt::{How, Learnt, Reading, Remembered};
-use crate::messages;
+use crate::messages::{self, is_busy, refused};
 use crate::reply::StatusEnquiryCompletion;
 use crate::resolve::Doubt;
-use crate::sequence::{Asked, Payment, refused};
+use crate::sequence::{Asked, Payment};
 use crate::settings::{Keypad, ZvtSettings};
 use crate::tables::terminal_status;
 use crate::terminal_clock;
@@ -30,13 +30,18 @@ const INITIALISATION: &str = "initialisation";
 const KEYPAD_LOCK: &str = "keypad-lock";
 const KEYPAD_UNLOCK: &str = "keypad-unlock";
 
+/// After so many unanswered 06 20 the PT is taken not to know it, and payments go on without.
+const TOO_SILENT: u32 = 2;
+/// How often a payment is prepared anew because the line did not stay fit meanwhile.
+const PREPARATIONS: usize = 3;
+
 /// Drives one PT over any line.
 pub(crate) struct ZvtDriver {
     pub connection: Connection,
     /// How many seconds the PT's clock is ahead of ours, as it was seen last.
     pub clock_difference: Option<i64>,
-    /// The PT did not answer 06 20 at all, so it is not asked again.
-    pub is_deaf_to_repetition: bool,
+    /// How often in a row the PT did not answer 06 20 at all.
+    silent_repetitions: u32,
     /// The payments in doubt that this driver has begun or looked into.
     pub doubts: HashMap<PaymentId, Doubt>,
 }
@@ -46,7 +51,7 @@ impl ZvtDriver {
         ZvtDriver {
             connection: Connection::new(transport, settings, timing),
             clock_difference: None,
-            is_deaf_to_repetition: false,
+            silent_repetitions: 0,
             doubts: HashMap::new(),
         }
     }
@@ -55,9 +60,23 @@ impl ZvtDriver {
         &self.connection.settings
     }
 
-    /// Everything up to the last byte before the money command.
+    /// Everything up to the last byte before the money command. While the journal writes, the line may end or begin to talk.
     async fn prepare(&mut self, session: &mut dyn Session) -> Result<(), DriverError> {
-        self.get_ready(session).await.map_err(DriverError::NotStarted)?;
+        for _ in 0..PREPARATIONS {
+            self.get_ready(session).await.map_err(DriverError::NotStarted)?;
+            self.remember(session).await?;
+            let mut audience = Audience::Session(&mut *session);
+            if self.connection.is_quiet(&mut audience).await.map_err(DriverError::NotStarted)? {
+                return Ok(());
+            }
+        }
+        Err(DriverError::not_started(
+            Cause::LinkLost,
+            "the terminal closes its line again and again, or is at something else",
+        ))
+    }
+
+    async fn remember(&mut self, session: &mut dyn Session) -> Result<(), DriverError> {
         let notes = self.to_remember().to_notes();
         session.remember_all(&notes).await.map_err(|error| {
             DriverError::not_started(Cause::NotStored, format!("nothing was sent to the terminal: {error}"))
@@ -96,22 +115,23 @@ impl ZvtDriver {
         if self.connection.learnt.is_some() {
             return Ok(());
         }
-        let reading = self.last_booking(audience).await?;
+        let reading = match self.silent_repetitions {
+            TOO_SILENT.. => None,
+            _ => self.last_booking(audience).await?,
+        };
         self.connection.learnt = Some(learnt(reading, How::Repetition));
         Ok(())
     }
 
     /// Asks 06 20. `None`: the PT has booked nothing yet, or does not tell.
     pub async fn last_booking(&mut self, audience: &mut Audience<'_>) -> Result<Option<Reading>, Reason> {
-        if self.is_deaf_to_repetition {
-            return Ok(None);
-        }
         let command = Command::repeat_result(self.settings().password);
         let answer = self.connection.ask(command, Habits::REPETITION, audience).await;
-        if answer.as_ref().is_err_and(|reason| reason.cause == Cause::NoAnswer) {
-            // Its answer may still come, so this connection is gone; the next one does without.
-            self.is_deaf_to_repetition = true;
-        }
+        self.silent_repetitions = match &answer {
+            // Its answer may still come, so this connection is gone.
+            Err(reason) if reason.cause == Cause::NoAnswer => self.silent_repetitions.saturating_add(1),
+            Ok(_) | Err(_) => 0,
+        };
         let answer = answer?;
         if let Some(busy) = busy(&answer.ended) {
             return Err(busy);
@@ -301,7 +321,12 @@ impl TerminalDriver for ZvtDriver {
         let command = Command::end_of_day(self.settings().password);
         let answer = self.run(command, Habits::END_OF_DAY, display).await?;
         let total = answer.results.iter().rev().find_map(|fields| fields.amount_minor());
-        let failed = answer.results.iter().rev().find_map(|fields| fields.result_code()).filter(|code| *code != 0);
+        let last = answer.results.iter().rev().find_map(|fields| fields.result_code());
+        let at_the_end = match &answer.ended {
+            Ended::Completed(completion) => completion.fields().result_code(),
+            Ended::Acknowledged | Ended::Aborted(_) | Ended::Refused { .. } => None,
+        };
+        let failed = at_the_end.or(last).filter(|code| *code != 0);
         if let Some(code) = failed {
             return Err(DriverError::not_started(Cause::Refused, messages::explained(code)));
         }
@@ -347,7 +372,7 @@ fn busy(ended: &Ended) -> Option<Reason> {
         Ended::Aborted(abort) => abort.code,
         Ended::Acknowledged | Ended::Completed(_) => return None,
     };
-    crate::sequence::is_busy(code).then(|| refused(code))
+    is_busy(code).then(|| refused(code))
 }
 
 /// 06 30 takes back a whole receipt.

@@ -9,7 +9,6 @@ use crate::conversation::{Action, Conversation, Input, Wait};
 use crate::fields::Fields;
 use crate::messages;
 use crate::reply::{Abort, Completion, Opaque, Reply};
-use crate::sequence::said_of_another;
 
 /// How the PT ended a command.
 #[derive(Debug, PartialEq)]
@@ -39,19 +38,23 @@ pub(crate) struct Habits {
     pub has_results: bool,
     /// The PT says no more than 80 00 00.
     pub ends_with_answer: bool,
+    /// What it prints is news. A repetition prints an old slip, which belongs to no payment of now.
+    pub keeps_slips: bool,
     /// How long the PT may be silent after its answer.
     pub wait: Wait,
 }
 
 impl Habits {
     /// Registration (06 00) and status enquiry (05 01).
-    pub const QUESTION: Habits = Habits { has_results: false, ends_with_answer: false, wait: Wait::Enquiry };
+    pub const QUESTION: Habits =
+        Habits { has_results: false, ends_with_answer: false, keeps_slips: false, wait: Wait::Enquiry };
     /// Repeat receipt (06 20).
     pub const REPETITION: Habits = Habits { has_results: true, ..Habits::QUESTION };
     /// End of day (06 50): the PT is silent while it talks to its host.
-    pub const END_OF_DAY: Habits = Habits { wait: Wait::Completion(None), ..Habits::REPETITION };
+    pub const END_OF_DAY: Habits =
+        Habits { has_results: true, keeps_slips: true, wait: Wait::Completion(None), ..Habits::QUESTION };
     /// Diagnosis (06 70), initialisation (06 93).
-    pub const MAINTENANCE: Habits = Habits { wait: Wait::Completion(None), ..Habits::QUESTION };
+    pub const MAINTENANCE: Habits = Habits { has_results: false, ..Habits::END_OF_DAY };
     /// Log-off (06 02).
     pub const LOG_OFF: Habits = Habits { ends_with_answer: true, ..Habits::QUESTION };
 }
@@ -107,6 +110,7 @@ impl Enquiry {
             Reply::Abort(abort) if self.answered => self.acknowledge_and_finish(Ended::Aborted(abort)),
             // The end of an earlier conversation.
             Reply::Completion(_) | Reply::Abort(_) => self.acknowledge(),
+            Reply::PrintLine(_) | Reply::PrintBlock(_) if !self.habits.keeps_slips => self.acknowledge(),
             Reply::PrintLine(line) => {
                 self.slips.line(line);
                 self.acknowledge()
@@ -128,7 +132,7 @@ impl Enquiry {
             return self.acknowledge();
         }
         self.disturbed = true;
-        let said = said_of_another(fields.result_code(), &fields, self.currency, self.charset);
+        let said = messages::said_of_another(fields.result_code(), &fields, self.currency, self.charset);
         let mut actions = vec![Action::Late(said)];
         actions.extend(self.answer(command::goods_not_issued()));
         actions

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 use tillswitch_core::{Cause, DriverError, Evidence, Operation, Outcome, PaymentRequest, Reason, Resolution, Session};
 use tokio::time::Instant;
 
+use crate::command::Command;
 use crate::connection::Status;
 use crate::conversation::Audience;
 use crate::driver::ZvtDriver;
+use crate::enquiry::Habits;
 use crate::learnt::{How, Reading, Remembered, next_receipt};
 use crate::messages;
 use crate::settings::Keypad;
@@ -50,7 +52,8 @@ struct Question<'a> {
     /// The terminal id of the registration.
     registered_id: Option<&'a str>,
     keypad: Keypad,
-    now: SystemTime,
+    /// Until when the payment can have been booked.
+    latest: SystemTime,
 }
 
 impl ZvtDriver {
@@ -63,12 +66,28 @@ impl ZvtDriver {
         let remembered = Remembered::from_notes(session.notes());
         match self.read(session).await {
             Ok((status, reading)) => Ok(self.decide(request, remembered, status, reading)),
-            Err(reason) if reason.cause == Cause::Busy => Ok(Resolution::InProgress),
+            Err(reason) if reason.cause == Cause::Busy => {
+                self.cancel_if_wanted(session).await;
+                Ok(Resolution::InProgress)
+            }
             Err(reason) => Err(DriverError::NotStarted(reason)),
         }
     }
 
+    /// A PT that still waits for a card can be asked to stop; what became of the payment is read afterwards.
+    async fn cancel_if_wanted(&mut self, session: &mut dyn Session) {
+        if !session.abort().is_requested() || !self.connection.is_open() {
+            return;
+        }
+        let asked = self.connection.ask(Command::Abort, Habits::LOG_OFF, &mut Audience::Session(session)).await;
+        if let Err(reason) = asked {
+            tracing::debug!("the terminal did not hear the abort: {reason}");
+        }
+    }
+
     async fn read(&mut self, session: &mut dyn Session) -> Result<(Option<u8>, Option<Reading>), Reason> {
+        let remembered = Remembered::from_notes(session.notes());
+        let knows_previous = remembered.is_some_and(|remembered| remembered.previous.receipt.is_some());
         let mut audience = Audience::Session(session);
         self.connection.make_ready(&mut audience).await?;
         let status = match self.connection.status(&mut audience).await? {
@@ -76,8 +95,12 @@ impl ZvtDriver {
             Status::Told(told) => told.terminal_status,
             Status::NotTold => None,
         };
-        let reading = self.last_booking(&mut audience).await?;
-        Ok((status, reading))
+        match self.last_booking(&mut audience).await {
+            Ok(reading) => Ok((status, reading)),
+            // It was as silent before the payment: more cannot be learnt.
+            Err(reason) if reason.cause == Cause::NoAnswer && !knows_previous => Ok((status, None)),
+            Err(reason) => Err(reason),
+        }
     }
 
     fn decide(
@@ -101,7 +124,7 @@ impl ZvtDriver {
             remembered: &remembered,
             registered_id: registered_id.as_deref(),
             keypad,
-            now: SystemTime::now(),
+            latest: latest(request, self.connection.timing.conversation),
         };
         match question.judge(&reading) {
             Judgement::Booked(outcome) => {
@@ -224,7 +247,7 @@ impl Question<'_> {
         let (Some(at), Some(difference)) = (reading.at, self.remembered.clock_difference) else {
             return Some("when the last booking was made is not known".into());
         };
-        let window = (self.request.received_at, self.now);
+        let window = (self.request.received_at, self.latest);
         let fits = terminal_clock::is_between(at, difference, window, CLOCK_TOLERANCE);
         let (date, time) = at;
         (!fits).then(|| format!("the last booking is dated {}", messages::clock_text(date, time)))
@@ -241,6 +264,12 @@ impl Question<'_> {
             None => Judgement::Unclear(Evidence::new("the last booking has no amount")),
         }
     }
+}
+
+/// No conversation lasts longer than its limit, however late this is asked.
+fn latest(request: &PaymentRequest, longest: Duration) -> SystemTime {
+    let now = SystemTime::now();
+    request.received_at.checked_add(longest).map_or(now, |end| end.min(now))
 }
 
 fn evidence(message: &str, reading: &Reading) -> Evidence {

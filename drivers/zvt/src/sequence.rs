@@ -1,6 +1,6 @@
 //! How a payment's conversation with the PT goes, as a state machine without I/O.
 
-use tillswitch_core::{Approval, Cause, Currency, Details, DriverError, Money, Outcome, Reason, ReceiptKind};
+use tillswitch_core::{Approval, Cause, Details, DriverError, Money, Outcome, ReceiptKind};
 
 use crate::bmp::tag;
 use crate::charset::Charset;
@@ -176,7 +176,7 @@ impl Payment {
                 let message = "the terminal refused the command after it had begun to talk";
                 self.finish(Err(DriverError::in_doubt(Cause::Contradiction, message)))
             }
-            Stage::Commanded => self.finish(Err(DriverError::NotStarted(refused(code)))),
+            Stage::Commanded => self.finish(Err(DriverError::NotStarted(messages::refused(code)))),
             // "Too late" to our 06 B0, or "busy" to our 05 01: the payment goes on.
             Stage::Running | Stage::Recording(_) | Stage::Ended => Vec::new(),
         }
@@ -207,7 +207,7 @@ impl Payment {
     }
 
     fn result_of_another(&mut self, result: Option<u8>, fields: &Fields) -> Actions {
-        let said = said_of_another(result, fields, self.asked.amount.currency(), self.asked.charset);
+        let said = messages::said_of_another(result, fields, self.asked.amount.currency(), self.asked.charset);
         let mut actions = vec![Action::Late(said)];
         actions.extend(self.answer(command::goods_not_issued()));
         actions
@@ -485,29 +485,6 @@ impl Conversation for Payment {
             Input::NotStored => self.not_stored(),
         }
     }
-}
-
-/// What a result says that belongs to a payment nobody waits for.
-pub(crate) fn said_of_another(result: Option<u8>, fields: &Fields, currency: Currency, charset: Charset) -> Outcome {
-    match result {
-        Some(0) => {
-            let amount = Money::from_minor(fields.amount_minor().unwrap_or_default(), currency);
-            Outcome::Approved(messages::approval(amount, fields, charset))
-        }
-        Some(code) => messages::refusal(code, fields, charset),
-        None => Outcome::Declined(Details::new("", "the terminal reported something without a result")),
-    }
-}
-
-/// Whether a negative answer means "later" and not "no".
-pub(crate) fn is_busy(code: u8) -> bool {
-    matches!(code, 0x9C | 0xA0 | 0xE0)
-}
-
-/// Why a command was not begun.
-pub(crate) fn refused(code: u8) -> Reason {
-    let cause = if is_busy(code) { Cause::Busy } else { Cause::Refused };
-    Reason::new(cause, format!("the terminal did not begin: {}", messages::explained(code)))
 }
 
 /// PTs repeat 04 0F when they missed our answer.

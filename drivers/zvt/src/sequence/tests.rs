@@ -14,6 +14,8 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use tillswitch_core::{Currency, Reason};
+
 use super::*;
 use crate::apdu::Apdu;
 use crate::conversation::Action;
