@@ -1,17 +1,23 @@
 //! What every scenario needs: a shop in a folder of its own, conditions to wait for, and the oracle at the end.
 
+use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tillswitch::shop::{Plan, Reply, Shop, Till};
+use tillswitch::shop::{Plan, Reply, Sale, Shop, Till, get};
 use tillswitch_core::DriverRegistry;
 use tillswitch_core::ledger::{LedgerEntry, standing};
 use tillswitch_http::HttpFactory;
 use tillswitch_zvt::simulator::{Options, Simulator, Step};
 use tillswitch_zvt::{Timing, ZvtTcpFactory};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 /// The project of the guide's payload.
@@ -83,9 +89,27 @@ impl Scene {
 
     /// A payment as the admin API shows it, with its history.
     pub async fn payment(&self, id: &str) -> Value {
-        let reply = tillswitch::shop::get(self.app.admin, &format!("/api/v1/payments/{id}")).await.unwrap();
+        let reply = get(self.app.admin, &format!("/api/v1/payments/{id}")).await.unwrap();
         assert_eq!(reply.status, 200, "{}", reply.text);
         reply.body
+    }
+
+    /// The ids of all payments, newest first.
+    pub async fn ids(&self) -> Vec<String> {
+        let payments = self.witnesses().await.unwrap().payments;
+        payments.iter().map(|payment| payment.id.to_string()).collect()
+    }
+
+    /// Waits until it is noted that the till knows of an approval. The answer does not wait for that note.
+    pub async fn until_told(&self, reply: &Reply) {
+        let id = reply.payment().unwrap().parse().unwrap();
+        let journal = &self.app.life().journal;
+        until("the answer counts as read", async || journal.payment(id).await.unwrap().unwrap().answer_delivered).await;
+    }
+
+    /// Sends a webhook that has to be answered.
+    pub async fn send(&self, body: impl Into<String>) -> Reply {
+        send(&self.till, body).await
     }
 
     /// Waits until a payment is in this state.
@@ -158,6 +182,49 @@ pub fn one_register(counter: Options) -> Plan {
     Plan::new().zvt("counter", counter).register("POS-01", PROJECT, "counter")
 }
 
+/// Two registers, each at a ZVT terminal of its own: POS-01 at `counter`, POS-02 at `bar`.
+pub fn two_registers(counter: Options, bar: Options) -> Plan {
+    one_register(counter).zvt("bar", bar).register("POS-02", PROJECT_2, "bar")
+}
+
+/// A sale at POS-01, made now.
+pub fn sale(amount: &str, document: &str) -> Sale {
+    Sale::new(PROJECT, amount, document)
+}
+
+/// Begins a webhook: sends all of it, and does not read the answer yet.
+pub async fn begin(router: SocketAddr, body: impl Into<String>) -> TcpStream {
+    let body = body.into();
+    let mut stream = TcpStream::connect(router).await.unwrap();
+    let head = format!(
+        "POST /webhook/pos-payment HTTP/1.1\r\nHost: {router}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    stream
+}
+
+/// Closes a connection so that nobody can believe that an answer was read.
+pub fn reset(stream: TcpStream) {
+    stream.set_zero_linger().unwrap();
+}
+
+/// Everything at the same time, the results in order.
+pub async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut open: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut ended: Vec<Option<F::Output>> = open.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (future, end) in open.iter_mut().zip(&mut ended).filter(|(_, end)| end.is_none()) {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                *end = Some(output);
+            }
+        }
+        if ended.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    ended.into_iter().flatten().collect()
+}
+
 /// Polls until the condition is true.
 pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -170,6 +237,29 @@ pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 /// Sends a webhook that has to be answered.
 pub async fn send(till: &Till, body: impl Into<String>) -> Reply {
     till.send(body).await.unwrap_or_else(|error| panic!("the till got no answer: {error}"))
+}
+
+/// Checks that an answer tells of an approval, to a repeat or to the first who asked.
+#[track_caller]
+pub fn check_paid(reply: &Reply, replayed: bool) {
+    assert_eq!((reply.status, reply.word(), reply.code()), (200, "success", ""), "{}", reply.text);
+    assert_eq!(reply.is_replayed(), replayed, "{:?} {}", reply.headers, reply.text);
+}
+
+/// Checks that a webhook was refused because of this payment, and started nothing.
+#[track_caller]
+pub fn check_conflict(reply: &Reply, code: &str, first: &Reply) {
+    check(reply, 409, "error", code);
+    assert_eq!(reply.payment(), first.payment(), "{}", reply.text);
+    assert!(reply.headers.get("retry-after").is_none(), "nobody should send this again: {:?}", reply.headers);
+}
+
+/// Checks that nothing was begun, and that the sender is told to come again.
+#[track_caller]
+pub fn check_come_again(reply: &Reply, code: &str) {
+    check(reply, 503, "error", code);
+    assert!(reply.headers.get("retry-after").is_some(), "{:?}", reply.headers);
+    assert!(!reply.is_replayed());
 }
 
 /// Checks status, word and code of an answer, and that there is something to read for a person.

@@ -1,5 +1,8 @@
 //! Does a whole shop do what was promised? Real sockets, real files, simulated terminals; one module per theme.
 
+// Clippy takes the functions that tests share for something else than tests.
+#![allow(clippy::unwrap_used)]
+
 mod harness;
 
 mod admin;
@@ -7,5 +10,6 @@ mod bad_input;
 mod guide;
 mod operations;
 mod queue;
+mod recovery;
 mod repeats;
 mod waiting;
