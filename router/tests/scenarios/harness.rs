@@ -114,8 +114,15 @@ impl Scene {
 
     /// Waits until a payment is in this state.
     pub async fn until_state(&self, id: &str, state: &str) -> Value {
-        until(&format!("payment {id} is {state}"), async || self.payment(id).await["state"] == state).await;
-        self.payment(id).await
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let payment = self.payment(id).await;
+            if payment["state"] == state {
+                return payment;
+            }
+            assert!(Instant::now() < deadline, "never {state}: {payment:#}");
+            sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// Waits until a terminal is at a payment.
