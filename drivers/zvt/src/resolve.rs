@@ -294,3 +294,6 @@ fn unready(status: Option<u8>) -> String {
         None => "the terminal does not tell whether it is ready".into(),
     }
 }
+
+#[cfg(test)]
+mod tests;
