@@ -74,8 +74,16 @@ impl std::error::Error for StartError {}
 impl App {
     /// Starts everything: lock, journal, what a crash left open, terminals, and the listeners last.
     pub async fn start(config: Arc<Config>) -> Result<App, StartError> {
+        App::start_with(config, open_journal).await
+    }
+
+    /// The same with a journal of the caller's, such as one on a disk that fails on purpose. It is opened under the lock.
+    pub async fn start_with(
+        config: Arc<Config>,
+        open: impl FnOnce(&Config) -> Result<Arc<dyn Journal>, JournalError>,
+    ) -> Result<App, StartError> {
         let lock = StateLock::take(&config.state_dir, &config.server.listen.to_string()).map_err(StartError::Locked)?;
-        let journal = open_journal(&config)?;
+        let journal = open(&config).map_err(StartError::Journal)?;
         let recovered = journal.recover().await.map_err(StartError::Journal)?;
         let metrics = Metrics::new(&tills(&config), config.webhook.signature_keys.len());
         let life = Life { journal, metrics, live: Live::default() };
@@ -144,10 +152,9 @@ impl App {
     }
 }
 
-fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, StartError> {
+fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, JournalError> {
     let options = Options { min_free: config.min_free, ..Options::default() };
-    let journal = SqliteJournal::open(&config.journal.database, options).map_err(StartError::Journal)?;
-    Ok(Arc::new(journal))
+    Ok(Arc::new(SqliteJournal::open(&config.journal.database, options)?))
 }
 
 fn tills(config: &Config) -> Vec<Till> {
