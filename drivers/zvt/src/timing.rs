@@ -31,13 +31,13 @@ impl Timing {
     /// Timers for tests against a simulated terminal: milliseconds.
     pub fn fast() -> Timing {
         Timing {
-            connect: Duration::from_millis(500),
-            answer: Duration::from_millis(300),
-            completion: Duration::from_millis(600),
-            minute: Duration::from_millis(600),
-            enquiry: Duration::from_millis(400),
+            connect: Duration::from_secs(1),
+            answer: Duration::from_millis(500),
+            completion: Duration::from_millis(800),
+            minute: Duration::from_millis(800),
+            enquiry: Duration::from_millis(500),
             after_failure: Duration::from_millis(100),
-            record: Duration::from_millis(300),
+            record: Duration::from_secs(1),
             idle_check: Duration::from_millis(200),
             second_reading: Duration::from_millis(300),
             conversation: Duration::from_secs(10),

@@ -245,6 +245,15 @@ async fn not_charged_needs_a_late_second_reading() {
 }
 
 #[tokio::test]
+async fn one_late_reading_is_not_two() {
+    let mut shop = Shop::open(|_| {}).await;
+    shop.restart(Timing { second_reading: Duration::ZERO, ..Timing::fast() });
+    let doubt = shop.doubt(Step::CutAfterCommand).await;
+    assert_eq!(shop.ask(&doubt).await, Ok(Resolution::InProgress));
+    assert!(matches!(shop.ask(&doubt).await, Ok(Resolution::NotCharged(_))));
+}
+
+#[tokio::test]
 async fn after_a_restart_the_first_reading_counts() {
     let mut shop = Shop::open(|_| {}).await;
     let doubt = shop.doubt(Step::CutAfterCommand).await;

@@ -87,8 +87,13 @@ impl<'a> Transcript<'a> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "PT>" => {
-                let reply = Reply::parse(&Apdu::decode(&bytes(rest)).unwrap(), Charset::Cp437);
-                self.tell(Input::Received(reply));
+                let apdu = Apdu::decode(&bytes(rest)).unwrap();
+                self.note_waits_and_progress("");
+                // Once the terminal is master, every message of its own must start the wait anew.
+                if self.payment.stage == Stage::Running && !apdu.is_answer() {
+                    self.wait = None;
+                }
+                self.tell(Input::Received(Reply::parse(&apdu, Charset::Cp437)));
             }
             "silence" => self.silence(rest),
             "link" => self.tell(Input::Broken(Reason::new(Cause::LinkLost, "cut"))),
