@@ -159,7 +159,8 @@ pub fn drivers(timing: Timing) -> DriverRegistry {
 /// Timers of a test that wants no payment in doubt: nothing runs out on a busy machine.
 pub fn patient() -> Timing {
     let long = Duration::from_secs(10);
-    Timing { answer: long, completion: long, enquiry: long, record: long, idle_check: long, ..Timing::fast() }
+    let waits = Timing { completion: long, minute: long, conversation: long * 6, ..Timing::fast() };
+    Timing { answer: long, enquiry: long, record: long, idle_check: long, ..waits }
 }
 
 /// A terminal with its ledger in a folder, approving at once.
