@@ -26,7 +26,8 @@ async fn terminals_work_at_the_same_time_and_a_shared_one_one_after_the_other() 
     let sales = [(PROJECT, "1", "1"), (PROJECT_2, "2", "2"), (PROJECT_3, "3", "3")];
     let sales = sales.map(|(project, amount, document)| Sale::new(project, amount, document));
     let at_once = async {
-        until("both terminals are busy", async || ["counter", "bar"].iter().all(|name| scene.zvt(name).is_busy())).await;
+        until("both terminals are busy", async || ["counter", "bar"].iter().all(|name| scene.zvt(name).is_busy()))
+            .await;
     };
     let (replies, ()) = tokio::join!(all(sales.iter().map(|sale| scene.send(sale))), at_once);
     replies.iter().for_each(|reply| check_paid(reply, false));

@@ -154,8 +154,7 @@ async fn a_second_press_after_a_payment_that_moved_no_money_is_a_new_payment() {
 
 #[tokio::test]
 async fn the_same_document_at_the_other_register_is_refused_while_it_runs_and_after() {
-    let scene =
-        Scene::open(|folder| two_registers(slow(folder, "counter", CARD), quick(folder, "bar"))).await;
+    let scene = Scene::open(|folder| two_registers(slow(folder, "counter", CARD), quick(folder, "bar"))).await;
     let here = sale("25.90", "4711");
     let there = Sale::new(PROJECT_2, "25.90", "4711");
     let (first, running) = tokio::join!(scene.send(&here), async {
@@ -173,8 +172,7 @@ async fn the_same_document_at_the_other_register_is_refused_while_it_runs_and_af
 
 #[tokio::test]
 async fn an_approval_that_nobody_read_is_not_told_at_the_other_register() {
-    let scene =
-        Scene::open(|folder| two_registers(slow(folder, "counter", CARD), quick(folder, "bar"))).await;
+    let scene = Scene::open(|folder| two_registers(slow(folder, "counter", CARD), quick(folder, "bar"))).await;
     let here = sale("25.90", "4711");
     let unread = begin(scene.till.router(), &here).await;
     scene.until_busy("counter").await;
@@ -380,10 +378,8 @@ async fn what_is_too_old_or_from_the_future_starts_no_terminal() {
 
 #[tokio::test]
 async fn an_event_that_found_no_place_may_come_again() {
-    let scene = Scene::open(|folder| {
-        one_register(slow(folder, "counter", CARD)).terminal_lines("counter", "queue = 0")
-    })
-    .await;
+    let scene =
+        Scene::open(|folder| one_register(slow(folder, "counter", CARD)).terminal_lines("counter", "queue = 0")).await;
     let (one, other) = (sale("1", "1"), sale("2", "2"));
     let (first, refused) = tokio::join!(scene.send(&one), async {
         scene.until_busy("counter").await;
