@@ -1,0 +1,142 @@
+//! What is found after a kill at each step of a payment, at terminals that reverse what was not acknowledged and others?
+
+use std::path::Path;
+use std::time::Duration;
+
+use tillswitch::shop::{Plan, Sale};
+use tillswitch_zvt::simulator::Options;
+
+use super::child::Router;
+use super::held::{DOCUMENT, Hold};
+use super::shop::{Shop, held_sale, receipts, settled};
+use crate::harness::{check, one_register, quick, send, until};
+
+/// A terminal that is patient while its acknowledgement is held back, and that leaves slips to the router.
+fn plan(folder: &Path, auto_reverse: bool) -> Plan {
+    let mut options = Options { auto_reverse, ..quick(folder, "counter") };
+    options.timing.issue_of_goods = Duration::from_secs(20);
+    options.timing.answer = Duration::from_secs(20);
+    one_register(options).terminal_lines("counter", "receipts = \"router\"")
+}
+
+/// Kills the router behind a step of its journal.
+async fn killed_behind(hold: Hold, auto_reverse: bool, stands: bool) {
+    let shop = Shop::open(|folder| plan(folder, auto_reverse)).await;
+    let mut router = shop.start(Some(hold)).await;
+    shop.pay_first().await;
+    let sale = held_sale();
+    let unanswered = shop.send_in_vain(&sale);
+    router.until_held().await;
+    router.kill();
+    assert!(unanswered.await.unwrap().is_none(), "nobody was told anything");
+    finds_the_truth(shop, &sale, stands).await;
+}
+
+/// The terminal comes to its end, the router starts again, and everybody hears what the terminal has.
+async fn finds_the_truth(shop: Shop, sale: &Sale, stands: bool) {
+    let router = shop.start(None).await;
+    let payment = settled(&router, DOCUMENT).await;
+    until("the terminal is done", async || !shop.terminal().is_busy()).await;
+    let booked = receipts(shop.terminal());
+    assert_eq!(booked.len(), usize::from(stands), "{:?}", shop.terminal().ledger());
+    assert_eq!(payment["state"], if stands { "approved" } else { "failed" }, "{payment}");
+    check_redelivery(&shop, sale, booked.first()).await;
+    shop.pay_next().await;
+    shop.close(router).await;
+}
+
+/// The same webhook once more gets the truth, and starts nothing.
+async fn check_redelivery(shop: &Shop, sale: &Sale, booked: Option<&String>) {
+    let commands = shop.terminal().money_commands();
+    let again = send(&shop.till, sale).await;
+    match booked {
+        Some(receipt) => {
+            check(&again, 200, "success", "");
+            assert_eq!(again.body["payment"]["result"]["receipt_number"], receipt.as_str(), "{}", again.text);
+        }
+        None => check(&again, 502, "error", "terminal-unreachable"),
+    }
+    assert!(again.is_replayed());
+    assert_eq!(shop.terminal().money_commands(), commands);
+}
+
+/// Kills the router while the customer holds the card.
+async fn killed_at_the_card(auto_reverse: bool) {
+    let shop = Shop::open(|folder| {
+        let mut options = Options { auto_reverse, ..quick(folder, "counter") };
+        options.timing.card = Duration::from_millis(1500);
+        one_register(options)
+    })
+    .await;
+    let router = shop.start(None).await;
+    shop.pay_first().await;
+    let sale = held_sale();
+    let unanswered = shop.send_in_vain(&sale);
+    until("the card is asked for", async || shop.terminal().is_busy()).await;
+    router.kill();
+    assert!(shop.terminal().is_busy() && receipts(shop.terminal()).is_empty(), "the kill came too late");
+    assert!(unanswered.await.unwrap().is_none());
+    finds_the_truth(shop, &sale, !auto_reverse).await;
+}
+
+#[tokio::test]
+async fn while_the_card_is_read_at_a_terminal_that_reverses() {
+    killed_at_the_card(true).await;
+}
+
+#[tokio::test]
+async fn while_the_card_is_read_at_a_terminal_that_keeps_the_booking() {
+    killed_at_the_card(false).await;
+}
+
+#[tokio::test]
+async fn before_anything_is_sent() {
+    killed_behind(Hold::Remembered, false, false).await;
+}
+
+#[tokio::test]
+async fn between_recording_and_acknowledging_at_a_terminal_that_reverses() {
+    killed_behind(Hold::Recorded, true, false).await;
+}
+
+#[tokio::test]
+async fn between_recording_and_acknowledging_at_a_terminal_that_keeps_the_booking() {
+    killed_behind(Hold::Recorded, false, true).await;
+}
+
+#[tokio::test]
+async fn after_the_acknowledgement_at_a_terminal_that_reverses() {
+    killed_behind(Hold::Slip, true, true).await;
+}
+
+#[tokio::test]
+async fn after_the_acknowledgement_at_a_terminal_that_keeps_the_booking() {
+    killed_behind(Hold::Slip, false, true).await;
+}
+
+#[tokio::test]
+async fn after_the_approval_before_the_answer_at_a_terminal_that_reverses() {
+    killed_behind(Hold::Finished, true, true).await;
+}
+
+#[tokio::test]
+async fn after_the_approval_before_the_answer_at_a_terminal_that_keeps_the_booking() {
+    killed_behind(Hold::Finished, false, true).await;
+}
+
+/// Killed once more in the middle of the start that follows.
+#[tokio::test]
+async fn during_the_recovery() {
+    let shop = Shop::open(|folder| plan(folder, false)).await;
+    let mut router = shop.start(Some(Hold::Recorded)).await;
+    shop.pay_first().await;
+    let sale = held_sale();
+    let unanswered = shop.send_in_vain(&sale);
+    router.until_held().await;
+    router.kill();
+    assert!(unanswered.await.unwrap().is_none());
+    let mut recovering = Router::launch(shop.config(), Some(Hold::Recovered));
+    recovering.until_held().await;
+    recovering.kill();
+    finds_the_truth(shop, &sale, true).await;
+}
