@@ -8,6 +8,7 @@ mod harness;
 mod admin;
 mod bad_input;
 mod guide;
+mod kills;
 mod operations;
 mod queue;
 mod recovery;
