@@ -1,4 +1,5 @@
 //! The README's commands work, and what it shows is what is printed.
+#![allow(clippy::unwrap_used)] // a panic is the report of a test
 
 mod readme_console;
 

@@ -1,4 +1,5 @@
 //! What is worth enforcing about the source itself.
+#![allow(clippy::unwrap_used)] // a panic is the report of a test
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -22,7 +22,7 @@ pub struct ServeArgs {
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs, registry: &DriverRegistry) -> ExitCode {
-    crate::log::start();
+    let _log = crate::log::start();
     let config = match Config::load(&args.config, registry) {
         Ok(config) => config,
         Err(faults) => {

@@ -77,7 +77,7 @@ enum Pace {
 
 /// Runs a simulated terminal until it is told to stop.
 pub fn run(args: &SimulateArgs) -> ExitCode {
-    crate::log::start();
+    let _log = crate::log::start();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(format!("it cannot start its threads: {error}")),

@@ -7,12 +7,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::wire::{Transport, Wire};
 
-/// How often a connection is asked whether it was reset.
-const PROBE_EVERY: Duration = Duration::from_millis(5);
+/// After which pause a connection is first asked whether it was reset. Each further pause is twice as long: a reset comes
+/// within a round trip, and a client that closed after reading must not cost two hundred wake-ups.
+const FIRST_PROBE: Duration = Duration::from_millis(5);
 
 /// A notice that a handler attaches to its answer: called once, when the answer was written to its end and the client
 /// was still there to read it. Otherwise it is dropped uncalled.
@@ -69,11 +70,13 @@ pub(super) async fn reached<S: Transport>(wire: &mut Wire<S>, settle: Duration) 
 /// "that was all" stays quiet.
 async fn stays_quiet<S: Transport>(stream: &mut S, settle: Duration) -> bool {
     let until = Instant::now() + settle;
+    let mut pause = FIRST_PROBE;
     while stream.peer_error().is_none() {
         if Instant::now() >= until {
             return true;
         }
-        sleep(PROBE_EVERY).await;
+        sleep_until(until.min(Instant::now() + pause)).await;
+        pause *= 2;
     }
     false
 }
