@@ -28,6 +28,8 @@ pub struct Plan {
     http: Vec<(String, SimulatorOptions)>,
     registers: Vec<(String, String, String)>,
     terminal_lines: BTreeMap<String, String>,
+    server_lines: String,
+    admin_lines: String,
     webhook_lines: String,
     other_lines: String,
     listen: Option<(SocketAddr, SocketAddr)>,
@@ -65,6 +67,20 @@ impl Plan {
     /// With further lines in a terminal's table.
     pub fn terminal_lines(mut self, terminal: &str, lines: &str) -> Plan {
         self.terminal_lines.insert(terminal.to_owned(), lines.to_owned());
+        self
+    }
+
+    /// With further lines in `[server]`.
+    pub fn server_lines(mut self, lines: &str) -> Plan {
+        self.server_lines.push_str(lines);
+        self.server_lines.push('\n');
+        self
+    }
+
+    /// With further lines in `[admin]`.
+    pub fn admin_lines(mut self, lines: &str) -> Plan {
+        self.admin_lines.push_str(lines);
+        self.admin_lines.push('\n');
         self
     }
 
@@ -122,7 +138,8 @@ impl Premises {
         let (mut zvt, mut http) = (BTreeMap::new(), BTreeMap::new());
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (public, admin) = plan.listen.unwrap_or((free, free));
-        let mut text = format!("[server]\nlisten = \"{public}\"\n\n[admin]\nlisten = \"{admin}\"\n\n");
+        let mut text = format!("[server]\nlisten = \"{public}\"\n{}\n", plan.server_lines);
+        let _ = write!(text, "[admin]\nlisten = \"{admin}\"\n{}\n", plan.admin_lines);
         let _ = write!(text, "[webhook]\n{}\n", plan.webhook_lines);
         let lines = |name: &str| plan.terminal_lines.get(name).map_or("", String::as_str);
         for (name, options) in plan.zvt {
