@@ -141,6 +141,11 @@ impl Scene {
         assert!(violations.is_empty(), "{violations:#?}");
     }
 
+    /// Everything stops.
+    pub async fn close(self) {
+        self.shop.close().await;
+    }
+
     /// Nothing contradicts anything, and everything stops.
     pub async fn end(self) {
         self.agree().await;

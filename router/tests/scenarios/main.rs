@@ -13,4 +13,5 @@ mod operations;
 mod queue;
 mod recovery;
 mod repeats;
+mod secrets;
 mod waiting;
