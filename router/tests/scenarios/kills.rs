@@ -34,7 +34,7 @@ fn child_router() {
 }
 
 async fn route(file: &Path, hold: Option<Hold>) {
-    tillswitch::log::start();
+    let _log = tillswitch::log::start();
     child::end_with_parent();
     let config = Config::load(file, &drivers(patient())).unwrap_or_else(|faults| panic!("{faults}"));
     let open = |config: &Config| -> Result<Arc<dyn tillswitch::journal::Journal>, _> {
