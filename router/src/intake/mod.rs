@@ -295,6 +295,8 @@ impl Intake {
         self.life.metrics.webhook_duplicate();
         let told = match self.life.live.waiter(payment.id) {
             Some(waiter) => self.wait(waiter, payment, received).await,
+            None if payment.state.is_final() || payment.state == State::InDoubt => self.tell(payment),
+            // It ended between the journal's look and this one.
             None => self.tell_present(payment).await,
         };
         Told { answer: told.answer.replayed(), ..told }
