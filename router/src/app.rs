@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval};
 
 use crate::config::Config;
 use crate::intake::Intake;
-use crate::journal::{Journal, JournalError, NotTaken, Options, Recovered, SqliteJournal, StateLock};
+use crate::journal::{Forgotten, Journal, JournalError, NotTaken, Options, Recovered, SqliteJournal, StateLock};
 use crate::life::Life;
 use crate::live::Live;
 use crate::metrics::{Metrics, Till};
@@ -21,6 +21,8 @@ use crate::terminals::Terminals;
 
 /// How often what was observed is sorted into its buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How often the journal forgets what is older than its retention.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long open connections get to read their answers after the last payment has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -37,7 +39,7 @@ pub struct App {
     grace: Duration,
     closing: watch::Sender<Option<Instant>>,
     listeners: Vec<JoinHandle<()>>,
-    upkeep: JoinHandle<()>,
+    upkeep: [JoinHandle<()>; 2],
     _lock: StateLock,
 }
 
@@ -92,7 +94,8 @@ impl App {
         let public = listen(config.server.listen).await?;
         let admin = listen(config.admin.listen).await?;
         let (closing, closed) = watch::channel(None);
-        let upkeep = tokio::spawn(upkeep(life.metrics.clone()));
+        let forgetting = forget_daily(life.journal.clone(), config.journal.retention);
+        let upkeep = [tokio::spawn(upkeep(life.metrics.clone())), tokio::spawn(forgetting)];
         let mut app = App {
             public: public.local_addr().map_err(|error| not_listening(config.server.listen, error))?,
             admin: admin.local_addr().map_err(|error| not_listening(config.admin.listen, error))?,
@@ -147,7 +150,7 @@ impl App {
         for listener in self.listeners {
             let _ = listener.await;
         }
-        self.upkeep.abort();
+        self.upkeep.iter().for_each(JoinHandle::abort);
         self.life.journal.close().await;
     }
 }
@@ -188,5 +191,20 @@ async fn upkeep(metrics: Metrics) {
     loop {
         tick.tick().await;
         metrics.run_upkeep();
+    }
+}
+
+/// At once, and then every day. What one day could not do is left for the next.
+async fn forget_daily(journal: Arc<dyn Journal>, retention: Duration) {
+    let mut tick = interval(DAY);
+    loop {
+        tick.tick().await;
+        match journal.forget(retention).await {
+            Ok(Forgotten { payments: 0, of_terminals: 0 }) => {}
+            Ok(Forgotten { payments, of_terminals }) => {
+                tracing::info!(payments, of_terminals, "what was older than `journal.retention` is forgotten");
+            }
+            Err(error) => tracing::warn!(%error, "old payments were not forgotten; the next try is tomorrow"),
+        }
     }
 }

@@ -271,11 +271,20 @@ fn wrong_values_name_their_line_and_the_way_out() {
         ("journal.url = \"postgres://db\"", "no journal that survives", "sqlite:payments.db"),
         ("journal.url = \"sqlite::memory:\"", "no journal that survives", "sqlite:payments.db"),
         ("journal.retention = \"ten years\"", "no duration", "retention ="),
+        ("journal.retention = \"167h\"", "too short to recognise an event that comes again", "retention = \"7d\""),
         ("plugins.acme = { library = \"x.so\" }", "unknown key `plugins`", "expected one of: state_dir"),
         ("satte_dir = \"x\"", "unknown key `satte_dir`", "did you mean `state_dir`?"),
     ] {
         check_fault(&shop(first), 1, message, remedy);
     }
+}
+
+#[test]
+fn nothing_is_forgotten_while_its_event_may_come_again() {
+    let accepts = |days: u32| shop(&format!("journal.retention = \"{days}d\"\nwebhook.max_age = \"30d\""));
+    check_fault(&accepts(30), 1, "shorter than `max_age` and `repeat_window` together", "make it longer");
+    assert_eq!(loads(&accepts(31)).journal.retention, Duration::from_secs(31 * 86400));
+    assert_eq!(loads(&shop("journal.retention = \"7d\"")).journal.retention, Duration::from_secs(7 * 86400));
 }
 
 #[test]

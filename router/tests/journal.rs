@@ -14,3 +14,5 @@ mod life;
 mod model;
 #[path = "journal/opening.rs"]
 mod opening;
+#[path = "journal/retention.rs"]
+mod retention;

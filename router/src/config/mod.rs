@@ -98,7 +98,7 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, file: PathBuf, regis
     let server = sections::server(&mut root);
     let admin = sections::admin(&mut root, &base_dir, &server);
     let (mut webhook, answers) = sections::webhook(&mut root, &base_dir, &server);
-    let journal = sections::journal(&mut root, &state_dir);
+    let journal = sections::journal(&mut root, &state_dir, &webhook);
     let (terminals, names) = terminals::read(&mut root, &base_dir, registry);
     let registers = registers::read(&mut root, &names);
     default_register(&mut root, &mut webhook, &registers);

@@ -13,6 +13,8 @@ use super::secret;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The shortest retention. What is a day younger still the journal refuses to forget, whatever is asked of it.
+const LEAST_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The listener that faces the point of sale.
 #[derive(Clone, Debug)]
@@ -251,7 +253,7 @@ fn status(scope: &mut Scope<'_>, key: &'static str, default: u16, least: u16) ->
     u16::try_from(status).unwrap_or(default)
 }
 
-pub(super) fn journal(root: &mut Scope<'_>, state_dir: &Path) -> Journal {
+pub(super) fn journal(root: &mut Scope<'_>, state_dir: &Path, webhook: &Webhook) -> Journal {
     let mut scope = root.section("journal");
     let form = "write url = \"sqlite:payments.db\"; the file is relative to state_dir";
     let file = scope.read("url", form, |value| {
@@ -261,8 +263,22 @@ pub(super) fn journal(root: &mut Scope<'_>, state_dir: &Path) -> Journal {
     });
     let journal = Journal {
         database: state_dir.join(file.as_deref().unwrap_or("payments.db")),
-        retention: scope.positive_duration("retention", 3650 * DAY),
+        retention: retention(&mut scope, webhook),
     };
     scope.finish();
     journal
+}
+
+/// A payment that is forgotten while its event may still come again would be charged twice.
+fn retention(scope: &mut Scope<'_>, webhook: &Webhook) -> Duration {
+    let retention = scope.duration("retention", 3650 * DAY);
+    let accepted = webhook.max_age.unwrap_or_default().saturating_add(webhook.repeat_window);
+    if retention < LEAST_RETENTION {
+        let message = format!("`retention` ({retention:?}) is too short to recognise an event that comes again");
+        scope.fault("retention", message, "write at least retention = \"7d\"; for slips, years: \"3650d\"");
+    } else if retention < accepted {
+        let message = format!("`retention` ({retention:?}) is shorter than `max_age` and `repeat_window` together");
+        scope.fault("retention", message, format!("make it longer than {accepted:?}, or those shorter"));
+    }
+    retention
 }

@@ -9,12 +9,14 @@ mod lock;
 mod read;
 mod reader;
 pub mod record;
+mod retention;
 mod schema;
 mod sqlite;
 mod value;
 mod writer;
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -33,7 +35,7 @@ pub use sqlite::{Options, SqliteJournal};
 /// - Every method that changes something has committed durably when it returns `Ok`; [`answer_delivered`](Self::answer_delivered)
 ///   alone does not wait.
 /// - A transition that [`State::may_become`] forbids is refused with [`JournalError::WrongState`]: the first writer wins.
-/// - Every transition is a row in an append-only history.
+/// - Every transition is a row in an append-only history; only [`forget`](Self::forget) ends one, as a whole.
 /// - After an I/O error from a commit the journal is read-only until a restart: a later successful sync proves nothing.
 #[async_trait]
 pub trait Journal: Send + Sync {
@@ -70,6 +72,15 @@ pub trait Journal: Send + Sync {
     /// What a start does before the listeners open: every `dispatched` payment becomes `in_doubt`, every `received` one
     /// `expired` and gives its keys back. Returns how many of each.
     async fn recover(&self) -> Result<Recovered, JournalError>;
+
+    /// Forgets final payments that ended longer ago than this, with everything that was kept of them, and slips and
+    /// incidents of terminals that are as old. In small steps: other work goes in between, and one that is cut off is
+    /// harmless.
+    ///
+    /// A payment stays as long as it is in doubt, as another one that stays refers to it, or as something younger was kept
+    /// of it. An event that comes again after its payment was forgotten is a new one. How old something is counts back from
+    /// the newest payment, or from now if that is earlier: a clock that runs years ahead empties no journal.
+    async fn forget(&self, older_than: Duration) -> Result<Forgotten, JournalError>;
 
     /// All payments that are in doubt, oldest first.
     async fn in_doubt(&self) -> Result<Vec<Payment>, JournalError>;
@@ -240,6 +251,22 @@ pub struct Recovered {
     pub in_doubt: usize,
     /// Were `received`, are `expired` now.
     pub expired: usize,
+}
+
+/// What went after its years of retention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Payments, each with all that was kept of it.
+    pub payments: usize,
+    /// Slips and incidents that belonged to a terminal and to no payment.
+    pub of_terminals: usize,
+}
+
+impl AddAssign for Forgotten {
+    fn add_assign(&mut self, more: Forgotten) {
+        self.payments += more.payments;
+        self.of_terminals += more.of_terminals;
+    }
 }
 
 /// Which payments are looked for.

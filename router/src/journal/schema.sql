@@ -82,6 +82,7 @@ CREATE TABLE receipts (
     text TEXT NOT NULL
 ) STRICT;
 CREATE INDEX receipts_by_payment ON receipts (payment) WHERE payment IS NOT NULL;
+CREATE INDEX receipts_of_terminals ON receipts (at) WHERE payment IS NULL;
 
 -- What contradicts a payment, or one that is not known.
 CREATE TABLE incidents (
@@ -93,26 +94,74 @@ CREATE TABLE incidents (
     said TEXT
 ) STRICT;
 CREATE INDEX incidents_by_payment ON incidents (payment) WHERE payment IS NOT NULL;
+CREATE INDEX incidents_of_terminals ON incidents (at) WHERE payment IS NULL;
 
--- The rules that no program error may break. When old payments are to go after their years of retention, a later version
--- replaces these triggers by ones that let the old rows go.
+-- One row: what is older than this may be forgotten. It is NULL, so that nothing may, except inside the transaction that
+-- forgets.
+CREATE TABLE retention (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    forgets_before INTEGER
+) STRICT;
+INSERT INTO retention VALUES (1, NULL);
+
+-- The payments that may be forgotten. Evidence that is younger keeps its payment, and so does a younger event that was
+-- refused because of it: it must be refused again. The plus keeps SQLite from walking through all final payments.
+CREATE VIEW forgettable AS
+SELECT payments.seq, payments.received_at FROM retention CROSS JOIN payments
+WHERE payments.received_at < forgets_before AND payments.finished_at < forgets_before
+    AND +payments.state IN ('approved', 'declined', 'cancelled', 'failed', 'expired')
+    AND NOT EXISTS (SELECT 1 FROM payments AS linked WHERE linked.original = payments.id)
+    AND NOT EXISTS (SELECT 1 FROM transitions WHERE payment = payments.seq AND at >= forgets_before)
+    AND NOT EXISTS (SELECT 1 FROM events WHERE payment = payments.seq AND at >= forgets_before)
+    AND NOT EXISTS (SELECT 1 FROM receipts WHERE payment = payments.seq AND at >= forgets_before)
+    AND NOT EXISTS (SELECT 1 FROM incidents WHERE payment = payments.seq AND at >= forgets_before);
+
+-- The rules that no program error may break.
 CREATE TRIGGER transitions_stay BEFORE UPDATE ON transitions
-BEGIN SELECT RAISE (ABORT, 'transitions are append-only'); END;
-CREATE TRIGGER transitions_remain BEFORE DELETE ON transitions
 BEGIN SELECT RAISE (ABORT, 'transitions are append-only'); END;
 CREATE TRIGGER receipts_stay BEFORE UPDATE ON receipts
 BEGIN SELECT RAISE (ABORT, 'receipts are append-only'); END;
-CREATE TRIGGER receipts_remain BEFORE DELETE ON receipts
-BEGIN SELECT RAISE (ABORT, 'receipts are append-only'); END;
 CREATE TRIGGER incidents_stay BEFORE UPDATE ON incidents
 BEGIN SELECT RAISE (ABORT, 'incidents are append-only'); END;
-CREATE TRIGGER incidents_remain BEFORE DELETE ON incidents
-BEGIN SELECT RAISE (ABORT, 'incidents are append-only'); END;
-CREATE TRIGGER payments_remain BEFORE DELETE ON payments
-BEGIN SELECT RAISE (ABORT, 'payments are never deleted'); END;
 CREATE TRIGGER what_was_asked_stays BEFORE UPDATE OF seq, id, operation, amount_minor, currency, tip_minor, register, terminal,
     driver, terminal_identity, document_number, document_type, original, accept_partial, received_at ON payments
 BEGIN SELECT RAISE (ABORT, 'what was asked of a payment never changes'); END;
-CREATE TRIGGER final_states_stay BEFORE UPDATE OF state, verdict ON payments
+CREATE TRIGGER final_states_stay BEFORE UPDATE OF state, verdict, finished_at ON payments
 WHEN OLD.state IN ('approved', 'declined', 'cancelled', 'failed', 'expired')
 BEGIN SELECT RAISE (ABORT, 'a final state never changes'); END;
+
+-- Nothing is deleted before its time.
+CREATE TRIGGER payments_remain BEFORE DELETE ON payments
+WHEN NOT EXISTS (SELECT 1 FROM forgettable WHERE seq = OLD.seq)
+BEGIN SELECT RAISE (ABORT, 'payments are never deleted before their time'); END;
+CREATE TRIGGER transitions_remain BEFORE DELETE ON transitions
+WHEN NOT EXISTS (SELECT 1 FROM forgettable WHERE seq = OLD.payment)
+BEGIN SELECT RAISE (ABORT, 'transitions are append-only'); END;
+CREATE TRIGGER notes_remain BEFORE DELETE ON notes
+WHEN NOT EXISTS (SELECT 1 FROM forgettable WHERE seq = OLD.payment)
+BEGIN SELECT RAISE (ABORT, 'notes are never deleted before their time'); END;
+-- A payment that was never given to a terminal may give its keys back.
+CREATE TRIGGER events_remain BEFORE DELETE ON events
+WHEN NOT EXISTS (SELECT 1 FROM payments WHERE seq = OLD.payment AND state = 'received')
+    AND NOT EXISTS (SELECT 1 FROM forgettable WHERE seq = OLD.payment)
+BEGIN SELECT RAISE (ABORT, 'the keys of a payment are never deleted before their time'); END;
+CREATE TRIGGER receipts_remain BEFORE DELETE ON receipts
+WHEN CASE WHEN OLD.payment IS NULL
+    THEN NOT EXISTS (SELECT 1 FROM retention WHERE OLD.at < forgets_before)
+    ELSE NOT EXISTS (SELECT 1 FROM forgettable WHERE seq = OLD.payment) END
+BEGIN SELECT RAISE (ABORT, 'receipts are append-only'); END;
+CREATE TRIGGER incidents_remain BEFORE DELETE ON incidents
+WHEN CASE WHEN OLD.payment IS NULL
+    THEN NOT EXISTS (SELECT 1 FROM retention WHERE OLD.at < forgets_before)
+    ELSE NOT EXISTS (SELECT 1 FROM forgettable WHERE seq = OLD.payment) END
+BEGIN SELECT RAISE (ABORT, 'incidents are append-only'); END;
+
+-- The shortest retention that the configuration accepts is seven days. Six of them, because the clock that was asked for the
+-- cutoff may have been set a little since.
+CREATE TRIGGER the_young_stay BEFORE UPDATE ON retention
+WHEN NEW.forgets_before > (unixepoch() - 6 * 86400) * 1000000
+BEGIN SELECT RAISE (ABORT, 'nothing is forgotten in its first days'); END;
+CREATE TRIGGER one_retention BEFORE INSERT ON retention
+BEGIN SELECT RAISE (ABORT, 'there is one retention'); END;
+CREATE TRIGGER the_retention_remains BEFORE DELETE ON retention
+BEGIN SELECT RAISE (ABORT, 'there is one retention'); END;

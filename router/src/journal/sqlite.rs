@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tillswitch_core::{Outcome, PaymentId, Receipt};
@@ -16,8 +17,8 @@ use super::failure::Failure;
 use super::reader::{self, Query};
 use super::writer::{self, Message, Shared, Store, Writer};
 use super::{
-    Begun, End, Filter, History, Incident, Journal, JournalError, NewPayment, Payment, Recovered, change, identity,
-    read, schema,
+    Begun, End, Filter, Forgotten, History, Incident, Journal, JournalError, NewPayment, Payment, Recovered, change,
+    identity, read, retention, schema,
 };
 
 /// How the journal is kept.
@@ -69,7 +70,7 @@ impl SqliteJournal {
         let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         let shared = Arc::new(Shared::default());
         let (writer, messages) = mpsc::sync_channel(options.queue);
-        let store = Store { connection, disk, room: Room::new(options.min_free), folder };
+        let store = Store { connection, disk, room: Room::new(options.min_free), folder, extra_jobs: 0 };
         let thread = Writer { store, shared: Arc::clone(&shared), messages, batch: options.queue.max(1) };
         start("journal-writer", move || thread.run())?;
         let (reader, queries) = mpsc::sync_channel(options.reads);
@@ -172,6 +173,21 @@ impl Journal for SqliteJournal {
 
     async fn recover(&self) -> Result<Recovered, JournalError> {
         self.write(|store| change::recover(&store.connection)).await
+    }
+
+    async fn forget(&self, older_than: Duration) -> Result<Forgotten, JournalError> {
+        let now = SystemTime::now();
+        let horizon = self.read(move |connection| retention::horizon(connection, older_than, now)).await?;
+        let mut forgotten = Forgotten::default();
+        let Some(horizon) = horizon else { return Ok(forgotten) };
+        // What is linked to a payment keeps it, so that the next job may find more than the last one.
+        loop {
+            let more = self.write(move |store| retention::forget(store, horizon)).await?;
+            if more == Forgotten::default() {
+                return Ok(forgotten);
+            }
+            forgotten += more;
+        }
     }
 
     async fn in_doubt(&self) -> Result<Vec<Payment>, JournalError> {

@@ -26,6 +26,8 @@ pub(super) struct Store {
     pub(super) disk: Box<dyn Disk>,
     pub(super) room: Room,
     pub(super) folder: PathBuf,
+    /// What the last jobs wrote beyond the usual, in usual jobs.
+    pub(super) extra_jobs: usize,
 }
 
 impl Store {
@@ -157,6 +159,7 @@ impl Writer {
             let end = self.collect(&mut jobs);
             since_checkpoint += jobs.len();
             self.write(jobs);
+            since_checkpoint += mem::take(&mut self.store.extra_jobs);
             if since_checkpoint >= JOBS_PER_CHECKPOINT || end.is_some() {
                 since_checkpoint = 0;
                 self.checkpoint();
@@ -304,7 +307,8 @@ mod tests {
         let path = folder.path().join("payments.db");
         let connection = schema::open(&path).unwrap();
         let (sender, messages) = std::sync::mpsc::sync_channel(1);
-        let store = Store { connection, disk: Box::new(RealDisk), room: Room::new(0), folder: folder.path().into() };
+        let (disk, room, folder) = (Box::new(RealDisk), Room::new(0), folder.path().into());
+        let store = Store { connection, disk, room, folder, extra_jobs: 0 };
         let mut writer = Writer { store, shared: Arc::default(), messages, batch: 8 };
         let (first, mut first_answer) = job(|store: &mut Store| slip(store, "first"));
         let (refused, mut refusal) = job(|store: &mut Store| {

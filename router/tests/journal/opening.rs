@@ -109,6 +109,7 @@ async fn history_and_final_states_cannot_be_changed_by_anybody() {
         ("UPDATE payments SET register = 'POS-02'", "never changes"),
         ("UPDATE payments SET state = 'declined'", "final state"),
         ("UPDATE payments SET verdict = NULL", "final state"),
+        ("UPDATE payments SET finished_at = 0", "final state"),
     ] {
         let error = other.execute(statement, []).expect_err(statement).to_string();
         assert!(error.contains(reason), "{statement}: {error}");

@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tillswitch::journal::{
-    Begun, End, Filter, History, Incident, Journal, JournalError, NewPayment, Payment, Recovered, SqliteJournal, State,
+    Begun, End, Filter, Forgotten, History, Incident, Journal, JournalError, NewPayment, Payment, Recovered,
+    SqliteJournal, State,
 };
 use tillswitch_core::{Outcome, PaymentId, Receipt};
 
@@ -137,6 +139,10 @@ impl Journal for Held {
             std::future::pending::<()>().await;
         }
         Ok(recovered)
+    }
+
+    async fn forget(&self, older_than: Duration) -> Result<Forgotten, JournalError> {
+        self.inner.forget(older_than).await
     }
 
     async fn in_doubt(&self) -> Result<Vec<Payment>, JournalError> {

@@ -1,0 +1,88 @@
+//! What is old enough to be forgotten, and how it goes.
+
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Connection, params};
+
+use super::Forgotten;
+use super::failure::Failure;
+use super::value::micros;
+use super::writer::Store;
+
+/// How many payments one job forgets, and how many slips and incidents of terminals. Whatever is asked of the journal
+/// meanwhile waits behind one job at most.
+const AT_ONCE: usize = 100;
+
+/// Where the young begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Horizon {
+    before: i64,
+    first_young: i64,
+}
+
+/// Where the young begin if everything younger than `retention` stays. `None`: nothing was received yet.
+pub(super) fn horizon(
+    connection: &Connection,
+    retention: Duration,
+    now: SystemTime,
+) -> Result<Option<Horizon>, Failure> {
+    let newest: Option<i64> = connection.query_row("SELECT max(received_at) FROM payments", [], |row| row.get(0))?;
+    let Some(newest) = newest else { return Ok(None) };
+    let retention = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+    let before = micros(now).min(newest).saturating_sub(retention);
+    // What was received after something young is young, even if the clock said 1970 then.
+    let sql = "SELECT min(seq) FROM payments WHERE received_at >= ?1";
+    let first_young = connection.query_row(sql, [before], |row| row.get(0))?;
+    Ok(Some(Horizon { before, first_young }))
+}
+
+/// Forgets some of what is old; nothing is left of it when this returns an empty count. The triggers of the schema check
+/// every row once more.
+pub(super) fn forget(store: &mut Store, horizon: Horizon) -> Result<Forgotten, Failure> {
+    // The room that is left belongs to the payments that run.
+    store.require_room()?;
+    let connection = &store.connection;
+    permit(connection, Some(horizon.before))?;
+    let forgotten = Forgotten {
+        payments: payments(connection, horizon.first_young)?,
+        of_terminals: of_terminals(connection, "receipts")? + of_terminals(connection, "incidents")?,
+    };
+    permit(connection, None)?;
+    store.extra_jobs += forgotten.payments + forgotten.of_terminals;
+    Ok(forgotten)
+}
+
+/// Says what may be deleted until this transaction ends or the permission is taken back.
+fn permit(connection: &Connection, before: Option<i64>) -> Result<(), Failure> {
+    connection.prepare_cached("UPDATE retention SET forgets_before = ?1")?.execute([before])?;
+    Ok(())
+}
+
+fn payments(connection: &Connection, first_young: i64) -> Result<usize, Failure> {
+    let old = old_payments(connection, first_young)?;
+    for seq in &old {
+        for table in ["transitions", "notes", "events", "receipts", "incidents"] {
+            let sql = format!("DELETE FROM {table} WHERE payment = ?1");
+            connection.prepare_cached(&sql)?.execute([seq])?;
+        }
+        connection.prepare_cached("DELETE FROM payments WHERE seq = ?1")?.execute([seq])?;
+    }
+    Ok(old.len())
+}
+
+fn old_payments(connection: &Connection, first_young: i64) -> Result<Vec<i64>, Failure> {
+    let sql = "SELECT seq FROM forgettable WHERE seq < ?1 ORDER BY received_at LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![first_young, AT_ONCE as i64], |row| row.get(0))?;
+    Ok(rows.collect::<Result<Vec<i64>, _>>()?)
+}
+
+/// What belongs to no payment goes by its own time.
+fn of_terminals(connection: &Connection, table: &str) -> Result<usize, Failure> {
+    let sql = format!(
+        "DELETE FROM {table} WHERE seq IN (
+             SELECT {table}.seq FROM retention CROSS JOIN {table}
+             WHERE {table}.payment IS NULL AND {table}.at < forgets_before ORDER BY {table}.at LIMIT ?1)"
+    );
+    Ok(connection.prepare_cached(&sql)?.execute([AT_ONCE as i64])?)
+}
