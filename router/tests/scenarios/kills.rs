@@ -45,7 +45,7 @@ async fn route(file: &Path, hold: Option<Hold>) {
         })
     };
     let app = App::start_with(Arc::new(config), open).await.unwrap_or_else(|why| panic!("{why}"));
-    child::say(&format!("ready {} {}", app.public, app.admin));
+    child::say(&format!("ready {} {} {}", app.public, app.admin, app.recovered.in_doubt));
     let mut terminate = signal(SignalKind::terminate()).unwrap();
     terminate.recv().await;
     app.stop().await;

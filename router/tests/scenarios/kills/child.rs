@@ -30,6 +30,8 @@ pub struct Router {
     pub public: SocketAddr,
     /// Where the admin API is.
     pub admin: SocketAddr,
+    /// How many payments its start found dispatched.
+    pub recovered: usize,
     said: mpsc::UnboundedReceiver<String>,
     log: PathBuf,
 }
@@ -39,8 +41,9 @@ impl Router {
     pub async fn start(config: &Path, hold: Option<Hold>) -> Router {
         let mut router = Router::launch(config, hold);
         let ready = hear(&mut router.said, "ready ", &router.log).await;
-        let mut addresses = ready.split(' ').map(|address| address.parse().unwrap());
-        (router.public, router.admin) = (addresses.next().unwrap(), addresses.next().unwrap());
+        let [public, admin, recovered]: [&str; 3] = ready.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        (router.public, router.admin) = (public.parse().unwrap(), admin.parse().unwrap());
+        router.recovered = recovered.parse().unwrap();
         router
     }
 
@@ -59,7 +62,7 @@ impl Router {
         let alive = process.stdin.take();
         let said = listen(&mut process);
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Router { process, _alive: alive, public: nowhere, admin: nowhere, said, log }
+        Router { process, _alive: alive, public: nowhere, admin: nowhere, recovered: 0, said, log }
     }
 
     /// Waits until its journal has stopped where it was to stop.

@@ -25,16 +25,19 @@ pub enum Hold {
     Slip,
     /// The outcome is stored, and nobody was told yet.
     Finished,
-    /// The payment is dispatched, and nothing was sent yet.
+    /// The payment is begun and dispatched, and nothing was remembered yet.
+    Begun,
+    /// What the terminal was like is remembered, and nothing was sent yet.
     Remembered,
     /// A start has marked what was open, and asked nobody yet.
     Recovered,
 }
 
-const WORDS: [(&str, Hold); 5] = [
+const WORDS: [(&str, Hold); 6] = [
     ("recorded", Hold::Recorded),
     ("slip", Hold::Slip),
     ("finished", Hold::Finished),
+    ("begun", Hold::Begun),
     ("remembered", Hold::Remembered),
     ("recovered", Hold::Recovered),
 ];
@@ -82,7 +85,10 @@ impl Journal for Held {
         if new.document.as_ref().is_some_and(|document| document.number == DOCUMENT) {
             self.payment.lock().unwrap().get_or_insert(new.id);
         }
-        self.inner.begin(new).await
+        let id = new.id;
+        let begun = self.inner.begin(new).await?;
+        self.stop_behind(Hold::Begun, id).await;
+        Ok(begun)
     }
 
     async fn dispatch(&self, id: PaymentId) -> Result<(), JournalError> {

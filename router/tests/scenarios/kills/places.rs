@@ -60,11 +60,11 @@ async fn check_redelivery(shop: &Shop, sale: &Sale, booked: Option<&String>) {
     assert_eq!(shop.terminal().money_commands(), commands);
 }
 
-/// Kills the router while the customer holds the card.
-async fn killed_at_the_card(auto_reverse: bool) {
+/// Kills the router while the customer holds the card. It stays away until the terminal is done, or comes back at once.
+async fn killed_at_the_card(auto_reverse: bool, away: bool) {
     let shop = Shop::open(|folder| {
         let mut options = Options { auto_reverse, ..quick(folder, "counter") };
-        options.timing.card = Duration::from_millis(1500);
+        options.timing.card = Duration::from_millis(1000);
         one_register(options)
     })
     .await;
@@ -76,17 +76,46 @@ async fn killed_at_the_card(auto_reverse: bool) {
     router.kill();
     assert!(shop.terminal().is_busy() && receipts(shop.terminal()).is_empty(), "the kill came too late");
     assert!(unanswered.await.unwrap().is_none());
+    if away {
+        until("the terminal is done", async || !shop.terminal().is_busy()).await;
+    }
     finds_the_truth(shop, &sale, !auto_reverse).await;
 }
 
 #[tokio::test]
 async fn while_the_card_is_read_at_a_terminal_that_reverses() {
-    killed_at_the_card(true).await;
+    killed_at_the_card(true, true).await;
 }
 
 #[tokio::test]
 async fn while_the_card_is_read_at_a_terminal_that_keeps_the_booking() {
-    killed_at_the_card(false).await;
+    killed_at_the_card(false, true).await;
+}
+
+/// Busy is no answer about the money, so it is asked again.
+#[tokio::test]
+async fn while_the_card_is_read_at_a_terminal_that_is_still_at_it_when_it_is_asked() {
+    killed_at_the_card(false, false).await;
+}
+
+/// Nothing is known of the terminal before, so nothing can be compared: a person looks, and the terminal is free.
+#[tokio::test]
+async fn before_anything_is_remembered() {
+    let shop = Shop::open(|folder| plan(folder, false)).await;
+    let mut router = shop.start(Some(Hold::Begun)).await;
+    shop.pay_first().await;
+    let sale = held_sale();
+    let unanswered = shop.send_in_vain(&sale);
+    router.until_held().await;
+    router.kill();
+    assert!(unanswered.await.unwrap().is_none());
+    let router = shop.start(None).await;
+    let payment = settled(&router, DOCUMENT).await;
+    assert_eq!((&payment["state"], &payment["waits_for_person"]), (&"in_doubt".into(), &true.into()), "{payment}");
+    assert!(receipts(shop.terminal()).is_empty());
+    check(&send(&shop.till, &sale).await, 504, "in_doubt", "in-doubt");
+    shop.pay_next().await;
+    shop.close(router).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::harness::{PROJECT, check, one_register, quick, send, until};
 async fn a_payment_in_the_queue_expires_and_may_come_again() {
     let shop = Shop::open(|folder| {
         let mut options = Options { auto_reverse: false, ..quick(folder, "counter") };
-        options.timing.card = Duration::from_millis(1500);
+        options.timing.card = Duration::from_millis(1000);
         one_register(options)
     })
     .await;
@@ -29,6 +29,7 @@ async fn a_payment_in_the_queue_expires_and_may_come_again() {
     router.kill();
     assert!(running.await.unwrap().is_none() && waiting.await.unwrap().is_none());
 
+    until("the terminal is done", async || !shop.terminal().is_busy()).await;
     let router = shop.start(None).await;
     assert_eq!(payments_of(&router, "waiting").await[0]["state"], "expired");
     assert_eq!(settled(&router, DOCUMENT).await["state"], "approved");

@@ -111,11 +111,13 @@ async fn kills_at_random_moments_under_load() {
     let mut router = shop.start(None).await;
     let registers =
         [PROJECT, PROJECT_2].map(|project| Register::open(Arc::clone(&shop.till), project, Arc::clone(&closed)));
+    let mut hit = 0;
     for kill in 0..kills {
         until_paid(&registers, kill % BOTH_EVERY == 0).await;
         sleep(Duration::from_micros(random.below(LATEST.as_micros() as u64))).await;
         router.kill();
         router = shop.start(None).await;
+        hit += router.recovered;
     }
     until_paid(&registers, true).await;
     closed.store(true, Ordering::SeqCst);
@@ -123,5 +125,6 @@ async fn kills_at_random_moments_under_load() {
         register.work.await.unwrap();
     }
     nothing_is_asked(&router).await;
+    assert!(hit > 0, "no kill met a payment under way: nothing was shown");
     shop.close(router).await;
 }
