@@ -246,10 +246,16 @@ impl Intake {
             register: register.to_owned(),
             terminal: (*terminal.key).clone(),
             document: event.document.clone(),
+            undoes: None,
+            again_of: None,
             accept_partial: terminal.accept_partial,
             received_at,
             admission,
-            repeat: RepeatRule { window: webhook.repeat_window, allow: webhook.repeat == Repeat::Allow },
+            repeat: RepeatRule {
+                window: webhook.repeat_window,
+                allow: webhook.repeat == Repeat::Allow,
+                confirmed: false,
+            },
             evidence: event.event_type.as_deref().unwrap_or("an event without envelope").to_owned(),
         }
     }

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::read::{self, Found};
 use super::value::{micros, minor, word_at};
 use super::writer::Store;
-use super::{Admission, Begun, Keys, NewPayment, Payment, State, Verdict, insert};
+use super::{Admission, Begun, JournalError, NewPayment, Payment, State, Verdict, insert};
 use crate::code::Code;
 
 /// Looks whether the request is a repeat, and writes it down if it is not.
@@ -48,8 +48,7 @@ fn admit(store: &mut Store, new: &NewPayment, original: Option<Found>) -> Result
 
 fn join(store: &Store, new: &NewPayment, first: Found) -> Result<Begun, Failure> {
     // An event that cannot be recognised again leaves nothing to recognise it by.
-    let Keys::Event { guid, has_created_at, .. } = &new.keys;
-    if guid.is_some() || *has_created_at {
+    if new.keys.guid().is_some() || new.keys.has_created_at() {
         insert::event(&store.connection, new, first.seq, None)?;
     }
     Ok(Begun::SameDocument(Box::new(first.payment)))
@@ -69,17 +68,19 @@ struct Event {
 }
 
 fn same_event(store: &mut Store, new: &NewPayment) -> Result<Option<Begun>, Failure> {
-    let Keys::Event { guid, content, has_created_at } = &new.keys;
+    let (guid, content) = (new.keys.guid(), new.keys.content());
     if let Some(guid) = guid
         && let Some(event) = by_guid(&store.connection, guid, content)?
     {
-        if event.content == *content {
+        if event.content == content {
             return answer_again(&store.connection, new, &event).map(Some);
         }
         let first = read::at(&store.connection, event.payment)?;
         return refuse(store, new, Code::ConflictingRepeat, first).map(Some);
     }
-    if *has_created_at && let Some(event) = by_content(&store.connection, content, guid.as_deref())? {
+    if new.keys.has_created_at()
+        && let Some(event) = by_content(&store.connection, content, guid)?
+    {
         // The guid was not known yet: from now on it stands for this content.
         if guid.is_some() {
             insert::event(&store.connection, new, event.payment, event.refused)?;
@@ -174,14 +175,13 @@ fn candidates(connection: &Connection, new: &NewPayment) -> Result<Vec<Found>, F
     let since =
         micros(new.received_at).saturating_sub(i64::try_from(new.repeat.window.as_micros()).unwrap_or(i64::MAX));
     let operation = new.operation.name();
-    let Keys::Event { guid, has_created_at, .. } = &new.keys;
     match &new.document {
         Some(document) => {
             let condition = format!("document_number = ?6 AND document_type IS ?7 AND {OPEN} ORDER BY seq DESC");
             let parameters = params![operation, amount, currency, since, new.register, document.number, document.kind];
             read::all(connection, &condition, parameters)
         }
-        None if guid.is_none() && !has_created_at => {
+        None if new.keys.guid().is_none() && !new.keys.has_created_at() => {
             let condition = format!("document_number IS NULL AND register = ?5 AND {OPEN} ORDER BY seq DESC");
             read::all(connection, &condition, params![operation, amount, currency, since, new.register])
         }
@@ -199,12 +199,16 @@ fn same_document(candidates: Vec<Found>, new: &NewPayment) -> Option<Judgement> 
     if let Some(first) = running.into_iter().chain(unread).next() {
         return Some(Judgement::Joins(first));
     }
-    let suspected = delivered.into_iter().filter(|_| !new.repeat.allow);
-    suspected.chain(elsewhere).next().map(|first| Judgement::Refused(Code::SuspectedRepeat, first))
+    let suspected = delivered.into_iter().filter(|_| !new.repeat.allow).chain(elsewhere);
+    suspected.filter(|_| !new.repeat.confirmed).next().map(|first| Judgement::Refused(Code::SuspectedRepeat, first))
 }
 
-/// The one approved sale of a refund's document, at the same register and in the same currency.
+/// What a refund or a reversal undoes: the payment that was named, or the one approved sale of a refund's document, at the
+/// same register and in the same currency.
 fn original(connection: &Connection, new: &NewPayment) -> Result<Option<Found>, Failure> {
+    if let Some(id) = new.undoes {
+        return read::payment(connection, id)?.ok_or_else(|| JournalError::UnknownPayment(id).into()).map(Some);
+    }
     let (Operation::Refund, Some(document)) = (new.operation, &new.document) else {
         return Ok(None);
     };

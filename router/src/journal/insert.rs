@@ -42,14 +42,13 @@ pub(super) fn event(
     payment: i64,
     refused: Option<Code>,
 ) -> Result<(), Failure> {
-    let Keys::Event { guid, content, has_created_at } = &new.keys;
     let sql =
         "INSERT INTO events (guid, content, has_created_at, payment, refused, register, amount_minor, currency, at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     connection.prepare_cached(sql)?.execute(params![
-        guid,
-        content,
-        has_created_at,
+        new.keys.guid(),
+        new.keys.content(),
+        new.keys.has_created_at(),
         payment,
         refused.map(Code::name),
         new.register,
@@ -70,9 +69,10 @@ fn row(
     let state = if dispatched { State::Dispatched } else { State::Received };
     let at = micros(new.received_at);
     let sql = "INSERT INTO payments (id, state, operation, amount_minor, currency, tip_minor, register, terminal, driver,
-                   terminal_identity, document_number, document_type, original, accept_partial, received_at, dispatched_at)
+                   terminal_identity, document_number, document_type, original, again_of, accept_partial, received_at,
+                   dispatched_at)
                VALUES (:id, :state, :operation, :amount_minor, :currency, :tip_minor, :register, :terminal, :driver,
-                   :terminal_identity, :document_number, :document_type, :original, :accept_partial, :received_at,
+                   :terminal_identity, :document_number, :document_type, :original, :again_of, :accept_partial, :received_at,
                    :dispatched_at)";
     connection.prepare_cached(sql)?.execute(named_params! {
         ":id": new.id.to_string(),
@@ -88,6 +88,7 @@ fn row(
         ":document_number": new.document.as_ref().map(|document| &document.number),
         ":document_type": new.document.as_ref().and_then(|document| document.kind.as_ref()),
         ":original": original.map(|id| id.to_string()),
+        ":again_of": new.again_of.map(|id| id.to_string()),
         ":accept_partial": new.accept_partial,
         ":received_at": at,
         ":dispatched_at": dispatched.then_some(at),
@@ -100,5 +101,6 @@ fn row(
 fn actor(keys: &Keys) -> Actor {
     match keys {
         Keys::Event { .. } => Actor::Webhook,
+        Keys::Operator { name, .. } => Actor::Operator(name.clone()),
     }
 }

@@ -120,6 +120,10 @@ pub struct NewPayment {
     pub terminal: TerminalKey,
     /// The document that is paid.
     pub document: Option<Document>,
+    /// The payment that it undoes, where that was said. Otherwise a refund undoes the one approved sale of its document.
+    pub undoes: Option<PaymentId>,
+    /// The payment that it is started in place of.
+    pub again_of: Option<PaymentId>,
     /// Whether a partial approval may stand.
     pub accept_partial: bool,
     /// When the request was received.
@@ -146,7 +150,8 @@ impl From<&NewPayment> for Payment {
             register: new.register.clone(),
             terminal: new.terminal.clone(),
             document: new.document.clone(),
-            original: None,
+            original: new.undoes,
+            again_of: new.again_of,
             accept_partial: new.accept_partial,
             received_at: new.received_at,
             dispatched_at: dispatched.then_some(new.received_at),
@@ -171,13 +176,38 @@ pub enum Keys {
         /// Whether the content names its time. Without it the content does not identify the event.
         has_created_at: bool,
     },
+    /// A request of a person at the admin API.
+    Operator {
+        /// Who.
+        name: String,
+        /// The `Idempotency-Key`, prefixed so that it equals no guid of an event.
+        key: String,
+        /// `v1:` and the SHA-256 of what was asked.
+        content: String,
+    },
 }
 
 impl Keys {
     /// The hash of the content.
     pub fn content(&self) -> &str {
         match self {
-            Keys::Event { content, .. } => content,
+            Keys::Event { content, .. } | Keys::Operator { content, .. } => content,
+        }
+    }
+
+    /// What the sender calls the request, unique in the store.
+    pub fn guid(&self) -> Option<&str> {
+        match self {
+            Keys::Event { guid, .. } => guid.as_deref(),
+            Keys::Operator { key, .. } => Some(key),
+        }
+    }
+
+    /// Whether the content identifies the request by itself.
+    pub fn has_created_at(&self) -> bool {
+        match self {
+            Keys::Event { has_created_at, .. } => *has_created_at,
+            Keys::Operator { .. } => false,
         }
     }
 }
@@ -202,6 +232,8 @@ pub struct RepeatRule {
     pub window: Duration,
     /// `repeat = "allow"`: at the same register nothing is suspected.
     pub allow: bool,
+    /// A person has said that it is no second press.
+    pub confirmed: bool,
 }
 
 /// What `begin` found.

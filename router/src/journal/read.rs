@@ -124,7 +124,8 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
             identity: json_at(row, "terminal_identity")?,
         },
         document: document(row)?,
-        original: original(row)?,
+        original: id_at(row, "original")?,
+        again_of: id_at(row, "again_of")?,
         accept_partial: row.get("accept_partial")?,
         received_at: time(row.get("received_at")?),
         dispatched_at: optional_time("dispatched_at")?,
@@ -148,9 +149,9 @@ fn document(row: &Row<'_>) -> rusqlite::Result<Option<Document>> {
     Ok(number.map(|number| Document { number, kind }))
 }
 
-fn original(row: &Row<'_>) -> rusqlite::Result<Option<PaymentId>> {
-    let empty = row.get_ref("original")?.data_type() == rusqlite::types::Type::Null;
-    if empty { Ok(None) } else { word_at(row, "original").map(Some) }
+fn id_at(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<PaymentId>> {
+    let empty = row.get_ref(column)?.data_type() == rusqlite::types::Type::Null;
+    if empty { Ok(None) } else { word_at(row, column).map(Some) }
 }
 
 fn with_notes(connection: &Connection, mut found: Found) -> Result<Found, Failure> {

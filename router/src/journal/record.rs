@@ -182,6 +182,8 @@ pub struct Payment {
     pub document: Option<Document>,
     /// The payment that it undoes.
     pub original: Option<PaymentId>,
+    /// The payment that came to nothing before this one was started in its place.
+    pub again_of: Option<PaymentId>,
     /// Whether a partial approval may stand, as the terminal's settings said when it was received.
     pub accept_partial: bool,
     /// When the request was received.

@@ -17,6 +17,7 @@ CREATE TABLE payments (
     document_number TEXT,
     document_type TEXT,
     original TEXT REFERENCES payments (id),
+    again_of TEXT,
     accept_partial INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
     dispatched_at INTEGER,
@@ -107,8 +108,8 @@ INSERT INTO retention VALUES (1, NULL);
 -- The payments that may be forgotten. Evidence that is younger keeps its payment, and so does a younger event that was
 -- refused because of it: it must be refused again. The plus keeps SQLite from walking through all final payments.
 CREATE VIEW forgettable AS
-SELECT payments.seq, payments.received_at FROM retention CROSS JOIN payments
-WHERE payments.received_at < forgets_before AND payments.finished_at < forgets_before
+SELECT payments.seq FROM retention CROSS JOIN payments
+WHERE only_one = 1 AND payments.received_at < forgets_before AND payments.finished_at < forgets_before
     AND +payments.state IN ('approved', 'declined', 'cancelled', 'failed', 'expired')
     AND NOT EXISTS (SELECT 1 FROM payments AS linked WHERE linked.original = payments.id)
     AND NOT EXISTS (SELECT 1 FROM transitions WHERE payment = payments.seq AND at >= forgets_before)
@@ -124,7 +125,7 @@ BEGIN SELECT RAISE (ABORT, 'receipts are append-only'); END;
 CREATE TRIGGER incidents_stay BEFORE UPDATE ON incidents
 BEGIN SELECT RAISE (ABORT, 'incidents are append-only'); END;
 CREATE TRIGGER what_was_asked_stays BEFORE UPDATE OF seq, id, operation, amount_minor, currency, tip_minor, register, terminal,
-    driver, terminal_identity, document_number, document_type, original, accept_partial, received_at ON payments
+    driver, terminal_identity, document_number, document_type, original, again_of, accept_partial, received_at ON payments
 BEGIN SELECT RAISE (ABORT, 'what was asked of a payment never changes'); END;
 CREATE TRIGGER final_states_stay BEFORE UPDATE OF state, verdict, finished_at ON payments
 WHEN OLD.state IN ('approved', 'declined', 'cancelled', 'failed', 'expired')

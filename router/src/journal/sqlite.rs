@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tillswitch_core::{Outcome, PaymentId, Receipt};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::disk::{Disk, RealDisk, Room};
 use super::failure::Failure;
@@ -21,12 +21,15 @@ use super::{
     identity, read, retention, schema,
 };
 
+/// Places in the writer's queue that only payments which have begun may take: each has one write under way at a time.
+const ROOM_FOR_RUNNING: usize = 8192;
+
 /// How the journal is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// With less room than this, in bytes, nothing new begins.
     pub min_free: u64,
-    /// How many writes may wait. More are answered with [`JournalError::Overloaded`]; all that wait share a commit.
+    /// How many new requests may wait. More are answered with [`JournalError::Overloaded`]; all that wait share a commit.
     pub queue: usize,
     /// How many reads may wait.
     pub reads: usize,
@@ -47,6 +50,8 @@ impl Default for Options {
 pub struct SqliteJournal {
     shared: Arc<Shared>,
     closed: AtomicBool,
+    /// How many requests may be beginning at once.
+    beginning: Semaphore,
     writer: SyncSender<Message>,
     reader: SyncSender<Query>,
 }
@@ -69,13 +74,20 @@ impl SqliteJournal {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         let shared = Arc::new(Shared::default());
-        let (writer, messages) = mpsc::sync_channel(options.queue);
+        let (writer, messages) = mpsc::sync_channel(options.queue + ROOM_FOR_RUNNING);
         let store = Store { connection, disk, room: Room::new(options.min_free), folder, extra_jobs: 0 };
         let thread = Writer { store, shared: Arc::clone(&shared), messages, batch: options.queue.max(1) };
         start("journal-writer", move || thread.run())?;
         let (reader, queries) = mpsc::sync_channel(options.reads);
         start("journal-reader", move || reader::run(reading, &queries))?;
-        Ok(SqliteJournal { shared, closed: AtomicBool::new(false), writer, reader })
+        Ok(SqliteJournal {
+            shared,
+            closed: AtomicBool::new(false),
+            // One is at the disk while the others wait.
+            beginning: Semaphore::new(options.queue + 1),
+            writer,
+            reader,
+        })
     }
 
     async fn write<T: Send + 'static>(
@@ -127,6 +139,8 @@ async fn send_last<T: Send + 'static>(sender: SyncSender<T>, last: impl FnOnce(o
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn begin(&self, new: NewPayment) -> Result<Begun, JournalError> {
+        // A flood of new requests must never take the room that the ends of running payments need.
+        let _place = self.beginning.try_acquire().map_err(|_| JournalError::Overloaded)?;
         self.write(move |store| identity::begin(store, &new)).await
     }
 

@@ -27,6 +27,7 @@ fn payment(state: State, receipt: Option<&str>) -> Payment {
         terminal: TerminalKey { name: "counter".into(), driver: "zvt-tcp".into(), identity: Identity::default() },
         document: None,
         original: None,
+        again_of: None,
         accept_partial: false,
         received_at: now,
         dispatched_at: Some(now),

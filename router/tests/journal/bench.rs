@@ -95,7 +95,9 @@ impl Event {
             accept_partial: false,
             received_at: if self.later { now + LATER } else { now },
             admission: self.admission.clone(),
-            repeat: RepeatRule { window: WINDOW, allow: self.allow },
+            repeat: RepeatRule { window: WINDOW, allow: self.allow, confirmed: false },
+            undoes: None,
+            again_of: None,
             evidence: "an event arrived".into(),
         }
     }
