@@ -12,6 +12,8 @@ use super::writer::Store;
 /// How many payments one job forgets, and how many slips and incidents of terminals. Whatever is asked of the journal
 /// meanwhile waits behind one job at most.
 const AT_ONCE: usize = 100;
+/// What is old, in the order of reception.
+const OLD: &str = "SELECT seq FROM forgettable WHERE seq < ?1 ORDER BY seq LIMIT ?2";
 
 /// Where the young begin.
 #[derive(Clone, Copy, Debug)]
@@ -71,18 +73,43 @@ fn payments(connection: &Connection, first_young: i64) -> Result<usize, Failure>
 }
 
 fn old_payments(connection: &Connection, first_young: i64) -> Result<Vec<i64>, Failure> {
-    let sql = "SELECT seq FROM forgettable WHERE seq < ?1 ORDER BY received_at LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(OLD)?;
     let rows = statement.query_map(params![first_young, AT_ONCE as i64], |row| row.get(0))?;
     Ok(rows.collect::<Result<Vec<i64>, _>>()?)
 }
 
 /// What belongs to no payment goes by its own time.
 fn of_terminals(connection: &Connection, table: &str) -> Result<usize, Failure> {
-    let sql = format!(
+    Ok(connection.prepare_cached(&of_terminals_sql(table))?.execute([AT_ONCE as i64])?)
+}
+
+fn of_terminals_sql(table: &str) -> String {
+    format!(
         "DELETE FROM {table} WHERE seq IN (
              SELECT {table}.seq FROM retention CROSS JOIN {table}
-             WHERE {table}.payment IS NULL AND {table}.at < forgets_before ORDER BY {table}.at LIMIT ?1)"
-    );
-    Ok(connection.prepare_cached(&sql)?.execute([AT_ONCE as i64])?)
+             WHERE only_one = 1 AND payment IS NULL AND at < forgets_before ORDER BY at LIMIT ?1)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::schema;
+
+    #[test]
+    fn a_job_looks_at_no_more_than_it_forgets() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::open(&folder.path().join("payments.db")).unwrap();
+        for sql in [OLD.to_owned(), of_terminals_sql("receipts"), of_terminals_sql("incidents")] {
+            let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut rows = explained.raw_query();
+            let mut plan = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                plan.push(row.get::<_, String>("detail").unwrap());
+            }
+            // Sorting means that all that is old is looked at, scanning that everything is.
+            let idle = |line: &String| line.contains("TEMP B-TREE") || line.starts_with("SCAN");
+            assert!(!plan.is_empty() && !plan.iter().any(idle), "{sql}: {plan:#?}");
+        }
+    }
 }
