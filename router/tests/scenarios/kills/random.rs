@@ -19,7 +19,7 @@ const KILLS: u64 = 20;
 /// The latest moment of a kill, counted from the first success after a start.
 const LATEST: Duration = Duration::from_millis(120);
 /// So often a kill waits until both terminals have recovered; the one that reverses needs seconds for it.
-const BOTH_EVERY: u64 = 5;
+const BOTH_EVERY: u64 = 10;
 
 /// A number from the environment.
 fn asked(variable: &str, otherwise: u64) -> u64 {

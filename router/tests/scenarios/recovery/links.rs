@@ -25,50 +25,40 @@ async fn cut(step: &str, auto_reverse: bool, stands: bool) {
         check_shut(&send(&scene.till, Sale::new(PROJECT, "1.00", "meanwhile")).await);
     }
     until("the payment is settled", async || scene.payment(&id).await["state"] != "in_doubt").await;
-    assert_eq!(questions_since_the_last_payment(scene.zvt("counter")), if stands { 1 } else { 2 });
+    let questions = questions_since_the_last_payment(scene.zvt("counter"));
+    assert_eq!(questions, if stands { 1 } else { 2 }, "{step}");
     let payment = scene.payment(&id).await;
     let again = send(&scene.till, &sale).await;
-    assert!(again.is_replayed());
+    assert!(again.is_replayed(), "{step}");
     if stands {
         check_approved_as_booked(&scene, &payment);
         check(&again, 200, "success", "");
     } else {
-        assert_eq!((payment["state"].as_str(), receipt(scene.zvt("counter"), 2590)), (Some("failed"), None));
+        assert_eq!((payment["state"].as_str(), receipt(scene.zvt("counter"), 2590)), (Some("failed"), None), "{step}");
         check(&again, 502, "error", "terminal-unreachable");
     }
     pays_again(&scene, "next").await;
     scene.end().await;
 }
 
+/// Side by side, because most of it is waiting.
 #[tokio::test]
-async fn cut_before_the_result_at_a_terminal_that_keeps_the_booking() {
-    cut("cut-before-result", false, true).await;
-}
-
-#[tokio::test]
-async fn cut_before_the_result_at_a_terminal_that_reverses() {
-    cut("cut-before-result", true, false).await;
-}
-
-#[tokio::test]
-async fn cut_after_the_result_at_a_terminal_that_keeps_the_booking() {
-    cut("cut-after-result", false, true).await;
-}
-
-#[tokio::test]
-async fn cut_after_the_result_at_a_terminal_that_reverses() {
-    cut("cut-after-result", true, false).await;
-}
-
-#[tokio::test]
-async fn cut_after_the_acknowledgement_at_a_terminal_that_keeps_the_booking() {
-    cut("cut-after-ack", false, true).await;
+async fn cuts_after_the_booking_at_a_terminal_that_keeps_it() {
+    tokio::join!(
+        cut("cut-before-result", false, true),
+        cut("cut-after-result", false, true),
+        cut("cut-after-ack", false, true)
+    );
 }
 
 /// What was acknowledged stands there as well.
 #[tokio::test]
-async fn cut_after_the_acknowledgement_at_a_terminal_that_reverses() {
-    cut("cut-after-ack", true, true).await;
+async fn cuts_after_the_booking_at_a_terminal_that_reverses_what_is_not_acknowledged() {
+    tokio::join!(
+        cut("cut-before-result", true, false),
+        cut("cut-after-result", true, false),
+        cut("cut-after-ack", true, true)
+    );
 }
 
 #[tokio::test]
