@@ -1,8 +1,11 @@
 //! What is forgotten after its years, what never is, and what nobody can make the journal forget.
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, params};
+use tillswitch::app::App;
+use tillswitch::config::Config;
 use tillswitch::journal::{
     Begun, End, Filter, Forgotten, History, Incident, Journal, JournalError, Options, SqliteJournal, State,
 };
@@ -13,6 +16,8 @@ use crate::bench::{Event, Failing, Shop, TestDisk, end, options};
 const DAY: Duration = Duration::from_secs(86_400);
 /// The retention of every test.
 const RETENTION: Duration = Duration::from_secs(100 * 86_400);
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Every table that keeps something of a payment.
 const KEPT: [&str; 5] = ["transitions", "notes", "events", "receipts", "incidents"];
 
@@ -75,6 +80,15 @@ impl Shop {
             self.other().query_row(&sql, [], |row| row.get(0)).unwrap()
         };
         tables.iter().map(count).collect()
+    }
+
+    /// Waits until a table has so many rows, with the paused clock going on by so little that no day ends.
+    async fn until_rows(&self, table: &str, rows: i64) {
+        let asked = Instant::now();
+        while self.rows(&[table]) != [rows] {
+            assert!(asked.elapsed() < PATIENCE, "{table}: {:?}", self.rows(&[table]));
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
     }
 
     /// Nothing may be deleted any more, and nothing belongs to a payment that is not there.
@@ -224,6 +238,30 @@ async fn an_event_that_comes_again_after_its_payment_was_forgotten_is_a_new_one(
     assert_eq!(shop.forget().await, payments(1));
     let after = shop.journal.begin(again.request()).await.unwrap();
     assert!(matches!(after, Begun::New { original: None }), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_router_forgets_at_its_start_and_every_day_it_runs() {
+    let shop = Shop::open();
+    shop.aged(101, "guid=a doc=7", State::Approved).await;
+    shop.aged(0, "guid=b", State::Approved).await;
+    let text = "state_dir = \"state\"
+server.listen = \"127.0.0.1:0\"
+admin.listen = \"127.0.0.1:0\"
+journal.retention = \"100d\"
+terminals.counter = { driver = \"zvt-tcp\", address = \"127.0.0.1:9\", connection = \"per-payment\" }
+registers.POS-01 = { terminal = \"counter\", project_ids = [1] }
+";
+    let file = shop.path().parent().unwrap().parent().unwrap().join("tillswitch.toml");
+    let config = Config::parse(text, &file, &tillswitch::drivers::builtin()).unwrap();
+    let app = App::start(Arc::new(config)).await.unwrap();
+    // From here on a day passes only when this test lets it.
+    tokio::time::pause();
+    shop.until_rows("payments", 1).await;
+    shop.slip(None, 101);
+    tokio::time::advance(DAY).await;
+    shop.until_rows("receipts", 1).await;
+    app.stop().await;
 }
 
 /// Old payments, each with a history and its keys, written at one stroke.
