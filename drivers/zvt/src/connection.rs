@@ -53,10 +53,13 @@ pub(crate) enum Status {
     NotTold,
 }
 
-/// What had come while nobody asked.
+/// What had come while nobody asked, the worse the later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Drained {
     Nothing,
     Chatter,
+    /// An answer to nothing that was asked: what comes next may be one too.
+    OutOfStep,
     /// The result of a payment that nobody waits for.
     Result,
 }
@@ -159,6 +162,7 @@ impl Connection {
         let is_idle = self.last_traffic.elapsed() > self.timing.idle_check;
         match self.drain(audience).await {
             Ok(Drained::Result) => Err(Reason::new(Cause::Busy, "the terminal is still at another payment")),
+            Ok(Drained::OutOfStep) => Ok(false),
             Ok(Drained::Nothing) if !is_idle => Ok(self.registered.is_some()),
             Ok(Drained::Nothing | Drained::Chatter) => match self.plain_status(audience).await {
                 Ok(Status::Busy) => Err(Reason::new(Cause::Busy, "the terminal is busy")),
@@ -177,7 +181,7 @@ impl Connection {
     pub async fn is_quiet(&mut self, audience: &mut Audience<'_>) -> Result<bool, Reason> {
         match self.drain(audience).await {
             Ok(Drained::Nothing) => Ok(true),
-            Ok(Drained::Chatter) | Err(_) => {
+            Ok(Drained::Chatter | Drained::OutOfStep) | Err(_) => {
                 self.close().await;
                 Ok(false)
             }
@@ -197,8 +201,14 @@ impl Connection {
                     drained = Drained::Result;
                     command::goods_not_issued()
                 }
-                Reply::Positive { .. } | Reply::Negative { .. } => continue,
-                Reply::Other(apdu) if apdu.is_answer() => continue,
+                Reply::Positive { .. } | Reply::Negative { .. } => {
+                    drained = drained.max(Drained::OutOfStep);
+                    continue;
+                }
+                Reply::Other(apdu) if apdu.is_answer() => {
+                    drained = drained.max(Drained::OutOfStep);
+                    continue;
+                }
                 Reply::Other(_) => command::unknown_command(),
                 Reply::IntermediateStatus(_)
                 | Reply::Completion(_)
@@ -208,9 +218,7 @@ impl Connection {
                 | Reply::SetClock { .. }
                 | Reply::DisplayText(_) => command::positive(),
             };
-            if !matches!(drained, Drained::Result) {
-                drained = Drained::Chatter;
-            }
+            drained = drained.max(Drained::Chatter);
             self.transport.send(&answer, Delivery::Repeatable).await.map_err(|error| error.reason)?;
         }
         Ok(drained)

@@ -166,12 +166,18 @@ impl ZvtDriver {
             accept_partial: request.accept_partial,
             password: self.settings().password,
             terminal_id: self.connection.terminal_id(),
+            previous: self.connection.learnt.clone(),
             charset: self.connection.charset(),
             enquiries: self.connection.timing.enquiries_after_failure(),
         });
         let end = self.connection.lead(&mut payment, &mut Audience::Session(session)).await;
         if let Some((date, time)) = payment.clock() {
             self.clock_difference = Some(terminal_clock::difference(date, time, SystemTime::now()));
+        }
+        self.conclude(request, &end).await;
+        // The next command on this line would take them for its own.
+        if payment.leaves_answers_behind() || self.connection.is_per_payment() {
+            self.connection.close().await;
         }
         end
     }
@@ -187,9 +193,6 @@ impl ZvtDriver {
                 self.doubts.insert(request.id, Doubt::now());
                 self.connection.close().await;
             }
-        }
-        if self.connection.is_per_payment() {
-            self.connection.close().await;
         }
     }
 
@@ -286,9 +289,7 @@ impl TerminalDriver for ZvtDriver {
         if session.abort().is_requested() {
             return Ok(Outcome::Cancelled(Details::new("aborted", "stopped before the terminal had started")));
         }
-        let end = self.converse(command, request, session).await;
-        self.conclude(request, &end).await;
-        end
+        self.converse(command, request, session).await
     }
 
     async fn resolve(

@@ -13,6 +13,9 @@ const PREVIOUS_TRACE: &str = "zvt.previous_trace";
 const LEARNT: &str = "zvt.learnt";
 const CLOCK_DIFFERENCE: &str = "zvt.clock_difference";
 
+/// What stands in BMP 87 where there is no receipt.
+const NO_RECEIPT: &str = "0000";
+
 /// A last booking as 06 20 tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
@@ -80,6 +83,16 @@ pub(crate) struct Learnt {
     pub receipt: Option<String>,
     pub trace: Option<String>,
     pub how: How,
+}
+
+impl Learnt {
+    /// Whether a result is that of this booking. A terminal that has begun to count anew may come upon the same receipt number
+    /// once more, but not with the same trace number.
+    pub fn is_told_by(&self, fields: &Fields) -> bool {
+        let is_same = |receipt: &String| receipt != NO_RECEIPT && fields.receipt_number().as_ref() == Some(receipt);
+        let traces = self.trace.as_ref().zip(fields.trace_number());
+        self.receipt.as_ref().is_some_and(is_same) && traces.is_none_or(|(before, now)| *before == now)
+    }
 }
 
 /// What a payment remembers before its command leaves.

@@ -9,16 +9,16 @@ use crate::collector::SlipCollector;
 use crate::command::{self, Command, Password};
 use crate::conversation::{Action, Conversation, Input, Wait};
 use crate::fields::Fields;
-use crate::messages;
+use crate::learnt::Learnt;
+use crate::messages::{self, is_busy};
 use crate::reply::{Abort, Completion, IntermediateStatus, Reply};
 use crate::slip::PrintBlock;
 use crate::tables::terminal_status;
 
+mod verdict;
+
 type End = Result<Outcome, DriverError>;
 type Actions = Vec<Action<End>>;
-
-/// Our own code for an approval of less than asked that we sent back.
-const PARTIAL_REFUSED: &str = "partial-refused";
 
 /// What a payment's conversation is about.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Asked {
     pub password: Password,
     /// The terminal id of the registration, for results that do not repeat it.
     pub terminal_id: Option<String>,
+    /// The PT's last booking before this payment.
+    pub previous: Option<Learnt>,
     pub charset: Charset,
     /// How often 05 01 may be asked in one silence after a failed 04 0F.
     pub enquiries: u32,
@@ -50,10 +52,14 @@ pub(crate) struct Payment {
     sent_back: Option<SentBack>,
     /// The PT said 27 00 and then something that does not go with it.
     contradicted: bool,
+    /// The PT told the result of the payment before this one once more.
+    repeats_previous: bool,
     /// How often 05 01 was asked since the PT said something.
     enquiries: u32,
-    /// A 05 01 whose completion has not come.
-    enquiry_open: bool,
+    /// How many 05 01 have got neither their completion nor an 84 xx that is surely theirs.
+    enquiries_open: u32,
+    /// How many 05 01 and 06 B0 have got no 80 xx or 84 xx.
+    answers_owed: u32,
     abort: AbortWish,
     /// The wait in minutes that the PT asked for.
     minutes: Option<u8>,
@@ -106,6 +112,8 @@ enum AbortWish {
 // It lives for a moment: a box would save nothing.
 #[allow(clippy::large_enum_variant)]
 enum Booked {
+    /// It carries the numbers of the payment before this one.
+    Before,
     Enough(Approval),
     Less,
     Unclear(&'static str),
@@ -121,8 +129,10 @@ impl Payment {
             heard: Heard::Nothing,
             sent_back: None,
             contradicted: false,
+            repeats_previous: false,
             enquiries: 0,
-            enquiry_open: false,
+            enquiries_open: 0,
+            answers_owed: 0,
             abort: AbortWish::None,
             minutes: None,
             clock: None,
@@ -132,6 +142,11 @@ impl Payment {
     /// What the PT's clock showed at the end.
     pub fn clock(&self) -> Option<(MonthDay, TimeOfDay)> {
         self.clock
+    }
+
+    /// Whether something is still to come that the next command on this line would take for its own answer.
+    pub fn leaves_answers_behind(&self) -> bool {
+        self.enquiries_open > 0 || self.answers_owed > 0
     }
 
     fn received(&mut self, reply: Reply) -> Actions {
@@ -157,7 +172,10 @@ impl Payment {
         match self.stage {
             Stage::Commanded => self.running(),
             // The answer to our 06 B0 or 05 01; neither says anything about the payment.
-            Stage::Running | Stage::Recording(_) | Stage::Ended => Vec::new(),
+            Stage::Running | Stage::Recording(_) | Stage::Ended => {
+                self.answers_owed = self.answers_owed.saturating_sub(1);
+                Vec::new()
+            }
         }
     }
 
@@ -178,7 +196,14 @@ impl Payment {
             }
             Stage::Commanded => self.finish(Err(DriverError::NotStarted(messages::refused(code)))),
             // "Too late" to our 06 B0, or "busy" to our 05 01: the payment goes on.
-            Stage::Running | Stage::Recording(_) | Stage::Ended => Vec::new(),
+            Stage::Running | Stage::Recording(_) | Stage::Ended => {
+                self.answers_owed = self.answers_owed.saturating_sub(1);
+                // With a 06 B0 about, nobody can tell whose answer it is.
+                if self.abort != AbortWish::Sent {
+                    self.enquiries_open = self.enquiries_open.saturating_sub(1);
+                }
+                Vec::new()
+            }
         }
     }
 
@@ -214,10 +239,11 @@ impl Payment {
     }
 
     fn success(&mut self, fields: &Fields) -> Actions {
-        if self.sent_back.is_some() {
-            return self.answer(command::goods_not_issued());
+        if let Some(why) = self.sent_back.take() {
+            return self.send_back(why);
         }
         match self.booked(fields) {
+            Booked::Before => self.result_of_before(fields),
             Booked::Enough(approval) => self.approval(approval),
             Booked::Less => self.send_back(SentBack::Partial),
             Booked::Unclear(why) => self.send_back(SentBack::Unclear(why)),
@@ -225,6 +251,9 @@ impl Payment {
     }
 
     fn booked(&self, fields: &Fields) -> Booked {
+        if self.asked.previous.as_ref().is_some_and(|previous| previous.is_told_by(fields)) {
+            return Booked::Before;
+        }
         let asked = self.asked.amount;
         if fields.currency().is_some_and(|currency| currency != asked.currency().numeric()) {
             return Booked::Unclear("the terminal booked in another currency");
@@ -242,6 +271,15 @@ impl Payment {
         let mut approval = messages::approval(amount, fields, self.asked.charset);
         approval.details.terminal_id = approval.details.terminal_id.or_else(|| self.asked.terminal_id.clone());
         Booked::Enough(approval)
+    }
+
+    /// That payment was final long ago, and 84 66 might undo it. What became of this one, the PT has yet to tell.
+    fn result_of_before(&mut self, fields: &Fields) -> Actions {
+        self.repeats_previous = true;
+        let said = messages::said_of_another(Some(0), fields, self.asked.amount.currency(), self.asked.charset);
+        let mut actions = vec![Action::Late(said)];
+        actions.extend(self.acknowledge());
+        actions
     }
 
     fn approval(&mut self, approval: Approval) -> Actions {
@@ -291,7 +329,7 @@ impl Payment {
     fn completion(&mut self, completion: &Completion) -> Actions {
         match self.stage {
             Stage::Commanded => self.acknowledge(),
-            Stage::Running | Stage::Recording(_) | Stage::Ended if self.enquiry_open => {
+            Stage::Running | Stage::Recording(_) | Stage::Ended if self.enquiries_open > 0 => {
                 self.completion_after_enquiry(completion)
             }
             Stage::Running | Stage::Recording(_) | Stage::Ended => {
@@ -303,66 +341,32 @@ impl Payment {
 
     /// The payment's own completion is empty, that of 05 01 is not. Where both are possible, the money decides.
     fn completion_after_enquiry(&mut self, completion: &Completion) -> Actions {
-        match (completion.status_enquiry().terminal_status, &self.heard) {
-            (Some(terminal_status::READY), Heard::Failed(_)) => {
-                let end = self.verdict_of_completion();
-                self.acknowledge_and_finish(end)
-            }
-            (Some(_), Heard::Failed(_) | Heard::Approved(_) | Heard::Nothing) => {
-                self.enquiry_open = false;
-                self.acknowledge()
-            }
-            (None, Heard::Approved(_)) => {
-                let end = self.verdict_of_completion();
-                self.acknowledge_and_finish(end)
-            }
-            (None, Heard::Failed(_) | Heard::Nothing) => {
-                self.enquiry_open = false;
-                self.acknowledge()
-            }
+        let status = completion.status_enquiry().terminal_status;
+        if status.is_some() {
+            self.enquiries_open -= 1;
         }
-    }
-
-    fn verdict_of_completion(&self) -> End {
-        match (&self.sent_back, &self.heard) {
-            (Some(SentBack::NotStored), _) => Err(self.not_recorded()),
-            (Some(SentBack::Unclear(why)), _) => Err(DriverError::in_doubt(Cause::Contradiction, *why)),
-            (Some(SentBack::Partial), Heard::Failed(outcome)) => Ok(partial_refused(outcome.details())),
-            (Some(SentBack::Partial), Heard::Nothing | Heard::Approved(_)) => Err(DriverError::in_doubt(
-                Cause::Contradiction,
-                "less than asked was sent back, yet the terminal ended without an error",
-            )),
-            (None, _) if self.contradicted => Err(self.contradiction()),
-            (None, Heard::Approved(approval)) => Ok(Outcome::Approved(approval.clone())),
-            (None, Heard::Failed(outcome)) => Ok(outcome.clone()),
-            (None, Heard::Nothing) => Err(DriverError::in_doubt(
-                Cause::Garbage,
-                "the terminal ended without a result; look at the terminal's slip",
-            )),
+        match (status, &self.heard) {
+            (Some(terminal_status::READY), Heard::Failed(_)) | (None, Heard::Approved(_)) => {
+                let end = self.verdict_of_completion();
+                self.acknowledge_and_finish(end)
+            }
+            (Some(_), Heard::Failed(_) | Heard::Approved(_) | Heard::Nothing)
+            | (None, Heard::Failed(_) | Heard::Nothing) => self.acknowledge(),
         }
     }
 
     fn aborted(&mut self, abort: &Abort) -> Actions {
         match self.stage {
             Stage::Commanded => self.acknowledge(),
+            // Some PTs say "busy" to a 05 01 so: the payment goes on.
+            Stage::Running | Stage::Recording(_) | Stage::Ended if self.enquiries_open > 0 && is_busy(abort.code) => {
+                self.enquiries_open -= 1;
+                self.acknowledge()
+            }
             Stage::Running | Stage::Recording(_) | Stage::Ended => {
                 let end = self.verdict_of_abort(abort);
                 self.acknowledge_and_finish(end)
             }
-        }
-    }
-
-    fn verdict_of_abort(&self, abort: &Abort) -> End {
-        match (&self.sent_back, &self.heard) {
-            (Some(SentBack::NotStored), _) => Err(self.not_recorded()),
-            (Some(SentBack::Unclear(why)), _) => Err(DriverError::in_doubt(Cause::Contradiction, *why)),
-            (Some(SentBack::Partial), Heard::Failed(outcome)) => Ok(partial_refused(outcome.details())),
-            (Some(SentBack::Partial), Heard::Nothing) => Ok(partial_refused(&Details::default())),
-            (Some(SentBack::Partial) | None, Heard::Approved(_)) => Err(self.contradiction()),
-            (None, Heard::Failed(_) | Heard::Nothing) if self.contradicted => Err(self.contradiction()),
-            (None, Heard::Failed(outcome)) => Ok(outcome.clone()),
-            (None, Heard::Nothing) if abort.code == 0 => Err(self.contradiction()),
-            (None, Heard::Nothing) => Ok(messages::aborted(abort, self.asked.charset)),
         }
     }
 
@@ -378,10 +382,10 @@ impl Payment {
                 let message = "the terminal did not answer the command; it may have started";
                 self.finish(Err(DriverError::in_doubt(Cause::NoAnswer, message)))
             }
-            (Stage::Running, Heard::Failed(outcome)) => match self.sent_back {
+            (Stage::Running, Heard::Failed(_)) => match self.sent_back {
                 // Its own error is all that the PT has to say about an amount that we sent back.
                 Some(SentBack::Partial) => {
-                    let end = Ok(partial_refused(outcome.details()));
+                    let end = self.verdict_of_completion();
                     self.finish(end)
                 }
                 Some(SentBack::NotStored | SentBack::Unclear(_)) | None => self.ask_whether_ready(),
@@ -396,7 +400,8 @@ impl Payment {
             return self.fell_silent();
         }
         self.enquiries += 1;
-        self.enquiry_open = true;
+        self.enquiries_open += 1;
+        self.answers_owed += 1;
         vec![Action::Command(Command::status_enquiry(self.asked.password)), self.wait()]
     }
 
@@ -419,6 +424,7 @@ impl Payment {
 
     fn send_abort(&mut self) -> Actions {
         self.abort = AbortWish::Sent;
+        self.answers_owed += 1;
         vec![Action::Command(Command::Abort)]
     }
 
@@ -456,15 +462,6 @@ impl Payment {
         self.stage = Stage::Ended;
         self.slips.rest().map(Action::Slip).into_iter().chain([Action::Finish(end)]).collect()
     }
-
-    fn not_recorded(&self) -> DriverError {
-        let message = "the approval could not be stored, so the terminal was told to take it back";
-        DriverError::in_doubt(Cause::NotStored, message)
-    }
-
-    fn contradiction(&self) -> DriverError {
-        DriverError::in_doubt(Cause::Contradiction, "the terminal approved and then said the opposite")
-    }
 }
 
 impl Conversation for Payment {
@@ -492,11 +489,6 @@ fn is_same_booking(known: &Approval, again: &Approval) -> bool {
     let numbers =
         |approval: &Approval| (approval.details.receipt_number.clone(), approval.details.trace_number.clone());
     known.amount == again.amount && numbers(known) == numbers(again)
-}
-
-fn partial_refused(said: &Details) -> Outcome {
-    let message = "the terminal approved less than was asked, so it was sent back";
-    Outcome::Declined(Details { code: PARTIAL_REFUSED.into(), message: message.into(), ..said.clone() })
 }
 
 #[cfg(test)]

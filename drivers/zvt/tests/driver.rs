@@ -446,6 +446,56 @@ async fn a_terminal_that_never_answers_06_20_is_paid_at_without() {
 }
 
 #[tokio::test]
+async fn a_line_with_an_unanswered_question_of_ours_carries_no_further_payment() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let first = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.hear("06 01").await;
+        script.say("80 00 00 04 0F 07 27 05 29 29 00 16 12").await;
+        script.hear("80 00 00").await;
+        script.hear("05 01").await;
+        script.hear("05 01").await;
+        script.say("80 00 00 06 0F 01 00").await;
+        script.hear("80 00 00").await;
+        // The answer to the second one.
+        script.say("80 00 00 06 0F 01 00").await;
+        script
+    };
+    let (result, _line) = tokio::join!(execute(&mut *driver, &mut session), first);
+    assert!(matches!(result, Ok(Outcome::Declined(_))), "{result:?}");
+    approved_on_a_new_line(&listener, &mut *driver).await;
+}
+
+#[tokio::test]
+async fn a_line_on_which_a_stray_answer_came_carries_no_further_payment() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let first = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.approve().await;
+        script
+    };
+    let (result, mut script) = tokio::join!(execute(&mut *driver, &mut session), first);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    script.say("84 83 00").await;
+    approved_on_a_new_line(&listener, &mut *driver).await;
+}
+
+async fn approved_on_a_new_line(listener: &TcpListener, driver: &mut dyn TerminalDriver) {
+    let mut session = TestSession::new();
+    let second = async {
+        let mut script = Script::accept(listener).await;
+        script.introduce().await;
+        script.approve().await;
+    };
+    let (result, ()) = tokio::join!(execute(driver, &mut session), second);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+}
+
+#[tokio::test]
 async fn a_server_of_another_kind_is_named() {
     let (listener, mut driver) = scripted().await;
     let terminal = async {

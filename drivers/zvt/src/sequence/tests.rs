@@ -2,14 +2,14 @@
 //!
 //! | line | means |
 //! |---|---|
-//! | `sale 25.90`, `reversal 25.90`, … | what is asked; `, less is fine` behind it |
+//! | `sale 25.90`, `reversal 25.90`, … | what is asked; behind it `, less is fine` or, with the last receipt, `, after 0342` |
 //! | `ECR> 06 01 …`, `ECR> 06 01 ...` | we send this; three dots: or anything that begins so |
 //! | `PT> 80 00 00` | the terminal sends this |
 //! | `silence T3`, `T4`, `5 s`, `2 min` | nothing comes within that wait, which must be the one that runs |
 //! | `link lost`, `not sent`, `abort` | what happens to the conversation |
 //! | `recorded approved 25.90`, `not recorded …` | it is to be stored, and is or is not |
 //! | `late approved 10.00`, `slip customer`, `shown 0a` | further wishes, in their order; `shown` may be left out |
-//! | `=> approved 25.90, code 00` | the end |
+//! | `=> approved 25.90, code 00` | the end; `, line lost` behind it where answers may still come |
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -19,6 +19,7 @@ use tillswitch_core::{Currency, Reason};
 use super::*;
 use crate::apdu::Apdu;
 use crate::conversation::Action;
+use crate::learnt::How;
 
 struct Transcript<'a> {
     name: &'a str,
@@ -60,8 +61,14 @@ fn check(name: &str, text: &str) {
 
 impl<'a> Transcript<'a> {
     fn begin(name: &'a str, line: &str) -> Transcript<'a> {
-        let accept_partial = line.ends_with(", less is fine");
-        let (operation, amount) = line.trim_end_matches(", less is fine").split_once(' ').unwrap();
+        let (line, wish) = line.split_once(", ").unwrap_or((line, ""));
+        let accept_partial = wish == "less is fine";
+        let previous = wish.strip_prefix("after ").map(|receipt| Learnt {
+            receipt: Some(receipt.into()),
+            trace: Some("000086".into()),
+            how: How::Answer,
+        });
+        let (operation, amount) = line.split_once(' ').unwrap();
         let amount = money(amount);
         let password = Password::new("000000").unwrap();
         let command = match operation {
@@ -76,6 +83,7 @@ impl<'a> Transcript<'a> {
             accept_partial,
             password,
             terminal_id: Some("29001612".into()),
+            previous,
             charset: Charset::Cp437,
             enquiries: 36,
         });
@@ -126,7 +134,8 @@ impl<'a> Transcript<'a> {
         self.note_waits_and_progress(line);
         let wish = self.wishes.pop_front();
         let wish = wish.unwrap_or_else(|| panic!("{}, line {}: nothing happens", self.name, self.line));
-        let told = describe(&wish);
+        let line_lost = matches!(wish, Action::Finish(Ok(_))) && self.payment.leaves_answers_behind();
+        let told = format!("{}{}", describe(&wish), if line_lost { ", line lost" } else { "" });
         let expected = line.strip_prefix("not ").filter(|rest| rest.starts_with("recorded")).unwrap_or(line);
         let fits = match expected.strip_suffix(" ...") {
             Some(start) => told.starts_with(start),
