@@ -311,7 +311,11 @@ impl Payment {
         self.send_back(SentBack::NotStored)
     }
 
+    /// An error of before says nothing about what is sent back: only one after it can tell that the money did not move.
     fn send_back(&mut self, why: SentBack) -> Actions {
+        if matches!(self.heard, Heard::Failed(_)) {
+            self.heard = Heard::Nothing;
+        }
         self.sent_back = Some(why);
         self.answer(command::goods_not_issued())
     }
