@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use tokio::time::{Instant, interval};
 
 use crate::config::Config;
 use crate::intake::Intake;
-use crate::journal::{Forgotten, Journal, JournalError, NotTaken, Options, Recovered, SqliteJournal, StateLock};
+use crate::journal::{
+    Forgotten, Journal, JournalError, Measured, MeasuredDisk, NotTaken, Options, Recovered, SqliteJournal, StateLock,
+    note_room,
+};
 use crate::life::Life;
 use crate::live::Live;
-use crate::metrics::{Metrics, Till};
-use crate::server::{self, Limits};
+use crate::metrics::{JournalMetrics, Layout, Listener, Metrics};
+use crate::server::{self, Counted, Limits};
 use crate::terminals::Terminals;
 
 /// How often what was observed is sorted into its buckets.
@@ -76,7 +80,9 @@ impl std::error::Error for StartError {}
 impl App {
     /// Starts everything: lock, journal, what a crash left open, terminals, and the listeners last.
     pub async fn start(config: Arc<Config>) -> Result<App, StartError> {
-        App::start_with(config, open_journal).await
+        let metrics = Metrics::new(&Layout::from(&*config));
+        let journal = metrics.journal().clone();
+        App::launch(config, metrics, |config| open_journal(config, journal)).await
     }
 
     /// The same with a journal of the caller's, such as one on a disk that fails on purpose. It is opened under the lock.
@@ -84,18 +90,32 @@ impl App {
         config: Arc<Config>,
         open: impl FnOnce(&Config) -> Result<Arc<dyn Journal>, JournalError>,
     ) -> Result<App, StartError> {
+        let metrics = Metrics::new(&Layout::from(&*config));
+        App::launch(config, metrics, open).await
+    }
+
+    async fn launch(
+        config: Arc<Config>,
+        metrics: Metrics,
+        open: impl FnOnce(&Config) -> Result<Arc<dyn Journal>, JournalError>,
+    ) -> Result<App, StartError> {
         let lock = StateLock::take(&config.state_dir, &config.server.listen.to_string()).map_err(StartError::Locked)?;
         let journal = open(&config).map_err(StartError::Journal)?;
+        let began = Instant::now();
         let recovered = journal.recover().await.map_err(StartError::Journal)?;
-        let metrics = Metrics::new(&tills(&config), config.webhook.signature_keys.len());
+        metrics.recovered(recovered, began.elapsed());
+        let journal = Measured::new(journal, metrics.journal().clone()).await.map_err(StartError::Journal)?;
+        let journal: Arc<dyn Journal> = Arc::new(journal);
         let life = Life { journal, metrics, live: Live::default() };
         let configs = config.terminals.values().map(|terminal| Arc::new(terminal.clone()));
         let terminals = Arc::new(Terminals::start(configs, &life).await.map_err(StartError::Journal)?);
+        terminals.show_queues_in(&life.metrics);
         let public = listen(config.server.listen).await?;
         let admin = listen(config.admin.listen).await?;
         let (closing, closed) = watch::channel(None);
         let forgetting = forget_daily(life.journal.clone(), config.journal.retention);
-        let upkeep = [tokio::spawn(upkeep(life.metrics.clone())), tokio::spawn(forgetting)];
+        let upkeep =
+            [tokio::spawn(upkeep(life.metrics.clone(), config.journal.database.clone())), tokio::spawn(forgetting)];
         let mut app = App {
             public: public.local_addr().map_err(|error| not_listening(config.server.listen, error))?,
             admin: admin.local_addr().map_err(|error| not_listening(config.admin.listen, error))?,
@@ -124,11 +144,13 @@ impl App {
         let outside = server::routes(server::public::routes(&config.webhook.path, intake.clone()));
         let inside = server::routes(server::admin::routes(&config, self.life.clone(), intake));
         let closing = closed.clone();
+        let counted = |listener| Counted::new(server::Plain, self.life.metrics.clone(), listener);
+        let (clients, operators) = (counted(Listener::Public), counted(Listener::Admin));
         self.listeners.push(tokio::spawn(async move {
-            server::serve(public, outside, limits, deadline(closing)).await;
+            server::serve_with(public, clients, outside, limits, deadline(closing)).await;
         }));
         self.listeners.push(tokio::spawn(async move {
-            server::serve(admin, inside, Limits::default(), deadline(closed)).await;
+            server::serve_with(admin, operators, inside, Limits::default(), deadline(closed)).await;
         }));
     }
 
@@ -155,19 +177,11 @@ impl App {
     }
 }
 
-fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, JournalError> {
+fn open_journal(config: &Config, metrics: JournalMetrics) -> Result<Arc<dyn Journal>, JournalError> {
     let options = Options { min_free: config.min_free, ..Options::default() };
-    Ok(Arc::new(SqliteJournal::open(&config.journal.database, options)?))
-}
-
-fn tills(config: &Config) -> Vec<Till> {
-    let driver = |terminal: &str| config.terminals.get(terminal).map_or("", |terminal| terminal.driver.as_str());
-    let till = |(name, register): (&String, &crate::config::RegisterConfig)| Till {
-        register: name.clone(),
-        terminal: register.terminal.clone(),
-        driver: driver(&register.terminal).to_owned(),
-    };
-    config.registers.iter().map(till).collect()
+    metrics.capacity(options.queue);
+    let disk = Box::new(MeasuredDisk::new(metrics));
+    Ok(Arc::new(SqliteJournal::open_on(&config.journal.database, options, disk)?))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -186,11 +200,14 @@ async fn deadline(mut closing: watch::Receiver<Option<Instant>>) -> Instant {
     }
 }
 
-async fn upkeep(metrics: Metrics) {
+async fn upkeep(metrics: Metrics, database: PathBuf) {
     let mut tick = interval(UPKEEP);
     loop {
         tick.tick().await;
         metrics.run_upkeep();
+        let (database, journal) = (database.clone(), metrics.journal().clone());
+        // A disk that hangs must hold up nobody else.
+        let _ = tokio::task::spawn_blocking(move || note_room(&database, &journal)).await;
     }
 }
 

@@ -31,7 +31,7 @@ impl Life {
                 payment.state = end.state;
                 payment.verdict = Some(end.verdict);
                 payment.finished_at = Some(end.at);
-                self.count(payment, before);
+                self.count(payment, before, &end.actor);
                 report(payment, &end.actor, &end.evidence);
                 Ok(())
             }
@@ -53,6 +53,17 @@ impl Life {
         }
     }
 
+    /// Shows in the metrics whether a terminal answered, or what went wrong.
+    pub fn note_contact(&self, terminal: &str, error: Option<&DriverError>) {
+        match error {
+            None => self.metrics.terminal_answered(terminal),
+            Some(DriverError::NotStarted(reason) | DriverError::InDoubt(reason)) => {
+                self.metrics.terminal_troubled(terminal, reason.cause);
+            }
+            Some(DriverError::Unsupported) => {}
+        }
+    }
+
     /// Shows in the metrics whether the journal takes writes.
     pub fn note_health(&self) {
         self.metrics.journal_read_only(matches!(self.journal.health(), Err(JournalError::ReadOnly(_))));
@@ -64,14 +75,17 @@ impl Life {
         Ok(())
     }
 
-    fn count(&self, payment: &Payment, before: State) {
+    fn count(&self, payment: &Payment, before: State, by: &Actor) {
         let since = payment.dispatched_at.unwrap_or(payment.received_at);
         let took = payment.finished_at.and_then(|end| end.duration_since(since).ok()).unwrap_or(Duration::ZERO);
         self.metrics.outcome(&payment.register, payment.operation, payment.state, took);
         if payment.state == State::InDoubt {
-            self.metrics.doubt(&payment.register, 1.0);
+            self.metrics.doubt_began(payment);
         } else if before == State::InDoubt {
-            self.metrics.doubt(&payment.register, -1.0);
+            self.metrics.doubt_ended(payment, by);
+        }
+        if let Some(Verdict::Said { outcome: Outcome::Declined(details) }) = &payment.verdict {
+            self.metrics.declined(&payment.terminal.name, &details.code);
         }
     }
 }

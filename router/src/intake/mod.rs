@@ -28,6 +28,7 @@ use crate::config::{Config, Repeat, UnknownRegister};
 use crate::journal::{Admission, Begun, JournalError, NewPayment, Payment, RepeatRule, State};
 use crate::life::Life;
 use crate::live::{Entry, Progress, Waiter};
+use crate::metrics::Stage;
 use crate::terminals::{Job, Place, Refusal, Terminal, Terminals};
 use event::{CreatedAt, Event, PaymentEvent, Reading};
 use signature::Verified;
@@ -108,8 +109,12 @@ impl Intake {
                 return Ok(Told { answer: Answer::ignored(&why), approved: None });
             }
         };
+        let verified_at = Instant::now();
+        let metrics = &self.life.metrics;
+        metrics.overhead(Stage::Verify, verified_at - received.instant);
         let terminal = self.terminal(&payment)?;
         let too_old = self.too_old(&verified, &payment, received.wall);
+        metrics.overhead(Stage::Route, verified_at.elapsed());
         self.begin(*payment, terminal, too_old, received).await
     }
 
@@ -186,8 +191,13 @@ impl Intake {
         let place = terminal.enter();
         let new = self.new_payment(&event, register, terminal, entry.id(), &place, too_old.clone(), received.wall);
         let stub = Payment::from(&new);
+        let asked = Instant::now();
         let begun = self.life.journal.begin(new).await;
         drop(turn);
+        if begun.is_ok() {
+            self.life.metrics.overhead(Stage::Journal, asked.elapsed());
+            self.life.metrics.webhook_safe(received.instant.elapsed());
+        }
         match (begun, too_old, place) {
             (Ok(Begun::New { original }), None, Ok(place)) => {
                 let job = self.job(stub, original, place, entry, received);

@@ -6,6 +6,7 @@ mod failure;
 mod identity;
 mod insert;
 mod lock;
+mod measured;
 mod read;
 mod reader;
 pub mod record;
@@ -25,6 +26,7 @@ use tillswitch_core::{Document, Money, Notes, Operation, Outcome, PaymentId, Rec
 use crate::code::Code;
 pub use disk::{Disk, RealDisk};
 pub use lock::{Held, NotTaken, StateLock};
+pub use measured::{Measured, MeasuredDisk, note_room};
 pub use record::{Actor, History, Incident, Payment, State, TerminalKey, Transition, Verdict};
 pub use sqlite::{Options, SqliteJournal};
 
@@ -93,6 +95,11 @@ pub trait Journal: Send + Sync {
 
     /// Payments, newest first.
     async fn search(&self, filter: Filter) -> Result<Vec<Payment>, JournalError>;
+
+    /// How many payments there are; `None` where nobody counts them.
+    async fn count(&self) -> Result<Option<u64>, JournalError> {
+        Ok(None)
+    }
 
     /// Whether it takes writes. A probe, without touching the disk.
     fn health(&self) -> Result<(), JournalError>;

@@ -33,6 +33,12 @@ pub(super) fn all(connection: &Connection, condition: &str, parameters: impl Par
     rows.into_iter().map(|found| with_notes(connection, found)).collect()
 }
 
+/// How many payments there are.
+pub(super) fn count(connection: &Connection) -> Result<u64, Failure> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM payments", [], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// The payment with this identity.
 pub(super) fn payment(connection: &Connection, id: PaymentId) -> Result<Option<Found>, Failure> {
     first(connection, "id = ?1", [id.to_string()])

@@ -220,6 +220,10 @@ impl Journal for SqliteJournal {
         self.read(move |connection| read::search(connection, &filter)).await
     }
 
+    async fn count(&self) -> Result<Option<u64>, JournalError> {
+        self.read(|connection| Ok(Some(read::count(connection)?))).await
+    }
+
     fn health(&self) -> Result<(), JournalError> {
         self.shared.health()?;
         if self.closed.load(Ordering::Acquire) { Err(writer::closed()) } else { Ok(()) }

@@ -46,6 +46,7 @@ impl<S: Transport> Connection<S> {
     /// Says why nothing else is served here, and closes.
     pub(super) async fn refuse(mut self, fault: Fault) {
         tracing::debug!(peer = %self.peer, ?fault, "request refused");
+        self.wire.stream.refused(fault.status().as_u16(), fault.code());
         let text = fault.to_wire(&self.limits);
         if self.wire.write(&text, self.limits.write_stall).await.is_ok() {
             self.wire.close(self.limits.linger).await;

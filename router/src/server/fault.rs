@@ -5,6 +5,7 @@ use std::io;
 use hyper::StatusCode;
 
 use super::{ErrorBody, Limits};
+use crate::code::Code;
 
 /// A reason to answer without asking the routes, and to close afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl From<io::Error> for Unread {
 }
 
 impl Fault {
-    fn status(self) -> StatusCode {
+    pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -55,38 +56,45 @@ impl Fault {
         }
     }
 
-    fn body(self, limits: &Limits) -> ErrorBody {
+    pub(super) fn code(self) -> Code {
         match self {
-            Self::Malformed(reason) => {
-                ErrorBody::new("malformed", format!("{reason}; send one well-formed HTTP/1.1 request"))
-            }
+            Self::Malformed(_) => Code::Malformed,
+            Self::HeadTooLarge | Self::BodyTooLarge => Code::TooLarge,
+            Self::SlowHead | Self::SlowBody => Code::Timeout,
+            Self::TooMany => Code::TooMany,
+        }
+    }
+
+    fn body(self, limits: &Limits) -> ErrorBody {
+        let code = self.code().name();
+        match self {
+            Self::Malformed(reason) => ErrorBody::new(code, format!("{reason}; send one well-formed HTTP/1.1 request")),
             Self::HeadTooLarge => ErrorBody::new(
-                "too-large",
+                code,
                 format!(
                     "the request's head is larger than {} bytes or has more than {} fields; send fewer headers",
                     limits.max_head, limits.max_headers
                 ),
             ),
-            Self::BodyTooLarge => ErrorBody::new(
-                "too-large",
-                format!("the body is larger than {} bytes; send a smaller one", limits.max_body),
-            ),
+            Self::BodyTooLarge => {
+                ErrorBody::new(code, format!("the body is larger than {} bytes; send a smaller one", limits.max_body))
+            }
             Self::SlowHead => ErrorBody::new(
-                "timeout",
+                code,
                 format!(
                     "the request's head did not arrive within {:?}; nothing was begun, send it again",
                     limits.header_deadline
                 ),
             ),
             Self::SlowBody => ErrorBody::new(
-                "timeout",
+                code,
                 format!(
                     "the request's body did not arrive within {:?}; nothing was begun, send it again",
                     limits.body_deadline
                 ),
             ),
             Self::TooMany => ErrorBody::new(
-                "too-many",
+                code,
                 format!(
                     "all {} connections are taken; nothing was begun, try again in a second",
                     limits.max_connections

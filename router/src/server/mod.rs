@@ -14,6 +14,7 @@ pub mod admin;
 mod answer;
 mod body;
 mod connection;
+mod counted;
 mod delivery;
 mod exchange;
 mod fault;
@@ -24,6 +25,7 @@ pub mod public;
 mod wire;
 
 pub use answer::{ErrorBody, error};
+pub use counted::Counted;
 pub use delivery::Delivered;
 pub use exchange::{Handler, Peer, routes};
 pub use limits::Limits;

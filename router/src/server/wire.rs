@@ -10,6 +10,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::code::Code;
+
 /// How many bytes of further requests are taken in while one is being answered.
 const READ_AHEAD: usize = 16 * 1024;
 /// How many bytes of a refused request are thrown away before the connection is cut.
@@ -24,6 +26,9 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// What went wrong with the socket below, if anything, since the last time this was asked.
     fn peer_error(&self) -> Option<io::Error>;
+
+    /// A request was refused before any route saw it. For those who count.
+    fn refused(&self, _status: u16, _code: Code) {}
 }
 
 impl Transport for TcpStream {

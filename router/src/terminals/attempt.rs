@@ -18,6 +18,7 @@ use crate::config::TerminalConfig;
 use crate::journal::{Actor, JournalError, Payment, State, Verdict};
 use crate::life::{self, Life};
 use crate::live::{Entry, Progress};
+use crate::metrics::Stage;
 
 /// How long a dropped driver may take to let go.
 const LET_GO: Duration = Duration::from_secs(5);
@@ -61,6 +62,7 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Runs the payment. Whatever happens, its end is on disk or whoever waits hears that it is not.
     pub async fn run(mut self, driver: Box<dyn TerminalDriver>, mut job: Job) -> Attempted {
+        let taken = Instant::now();
         job.place.start();
         if let Err(error) = self.dispatch(&mut job.payment).await {
             self.not_begun(job, error).await;
@@ -68,13 +70,13 @@ impl Attempt {
         }
         let register = job.payment.register.clone();
         self.life.metrics.started(&register);
-        let before = job.received.elapsed();
+        self.life.metrics.overhead(Stage::Dispatch, taken.elapsed());
         let (driver, result) = self.execute(driver, &job).await;
         let outcome_at = Instant::now();
+        self.life.note_contact(&self.config.name, result.as_ref().err());
         let mut payment = job.payment;
         let written = self.write_down(&mut payment, result).await;
         self.life.metrics.ended(&register);
-        self.life.metrics.overhead(before + outcome_at.elapsed());
         let doubt = (payment.state == State::InDoubt).then(|| payment.clone());
         let unwritten = written.is_err();
         // First the door is shut if need be, then the place is given back, then the end is told: whoever hears it may send
@@ -87,6 +89,7 @@ impl Attempt {
             Ok(()) => Progress::Ended(Arc::new(payment)),
             Err(error) => Progress::Unwritten(error.to_string().into()),
         });
+        self.life.metrics.overhead(Stage::Reply, outcome_at.elapsed());
         Attempted { driver, doubt, unwritten }
     }
 

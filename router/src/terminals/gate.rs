@@ -112,6 +112,12 @@ impl Gate {
         places.running || places.promised
     }
 
+    /// How many wait, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        let places = self.places();
+        (places.waiting, places.queue)
+    }
+
     fn place(&self, kind: PlaceKind) -> Place {
         Place { gate: self.clone(), kind }
     }

@@ -32,6 +32,7 @@ pub use stop::Stop;
 use crate::config::TerminalConfig;
 use crate::journal::{JournalError, Payment, TerminalKey};
 use crate::life::Life;
+use crate::metrics::Metrics;
 use gate::Gate;
 use recovery::Doubts;
 use task::Task;
@@ -86,6 +87,18 @@ impl Terminals {
         self.by_name.get(name)
     }
 
+    /// Shows in the metrics how many payments wait, whenever they are read.
+    pub fn show_queues_in(&self, metrics: &Metrics) {
+        let gates: Vec<(String, Gate)> =
+            self.by_name.iter().map(|(name, one)| (name.clone(), one.gate.clone())).collect();
+        metrics.before_render(move |metrics| {
+            for (name, gate) in &gates {
+                let (waiting, capacity) = gate.queue();
+                metrics.terminal_queue(name, waiting, capacity);
+            }
+        });
+    }
+
     /// Starts nothing new, lets what runs end within `grace`, then drops it and says good-bye to every terminal.
     pub async fn stop(&self, grace: Duration) {
         self.stop.send_replace(Stop::Drain);
@@ -132,7 +145,7 @@ fn terminal(
     let (sender, jobs) = mpsc::channel(config.queue + 2);
     let mut doubts = Doubts::default();
     for payment in in_doubt {
-        life.metrics.doubt(&payment.register, 1.0);
+        life.metrics.doubt_began(&payment);
         if !payment.waits_for_person {
             doubts.add(payment);
         }
@@ -145,7 +158,7 @@ fn terminal(
 
 /// A payment in doubt whose terminal is gone or has become another one.
 async fn orphan(life: &Life, payment: &Payment) -> Result<(), JournalError> {
-    life.metrics.doubt(&payment.register, 1.0);
+    life.metrics.doubt_began(payment);
     if payment.waits_for_person {
         return Ok(());
     }

@@ -94,6 +94,7 @@ pub(super) async fn ask(
             return Asked { driver: Some(driver), open: Some(doubt) };
         }
     };
+    life.note_contact(&config.name, answer.as_ref().err());
     let open = match settle(&life, &mut doubt.payment, answer).await {
         Ok(true) => None,
         Ok(false) => Some(doubt),

@@ -75,7 +75,7 @@ async fn metrics_count_what_happened() {
         ("tillswitch_payments_in_doubt{register=\"POS-02\",terminal=\"bar\"}", 1.0),
         ("tillswitch_payments_in_doubt{register=\"POS-01\",terminal=\"counter\"}", 0.0),
         ("tillswitch_payments_in_progress{register=\"POS-01\",terminal=\"counter\"}", 0.0),
-        ("tillswitch_webhook_duplicates_total", 1.0),
+        ("tillswitch_webhook_duplicates_total{source=\"xentral\"}", 1.0),
         ("tillswitch_webhook_rejected_total{reason=\"malformed\"}", 1.0),
         ("tillswitch_webhook_rejected_total{reason=\"bad-amount\"}", 1.0),
         ("tillswitch_webhook_rejected_total{reason=\"bad-signature\"}", 0.0),

@@ -9,6 +9,7 @@ mod admin;
 mod bad_input;
 mod guide;
 mod kills;
+mod metrics;
 mod operations;
 mod queue;
 mod recovery;

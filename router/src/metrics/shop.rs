@@ -1,0 +1,191 @@
+//! What is counted per register and per terminal. Made anew with each configuration; the series stay.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use metrics::{Counter, Gauge, Histogram};
+use tillswitch_core::{Cause, Operation};
+
+use super::reason::{REASONS, reason};
+use super::table::{self, DECLINES, IN_DOUBT, LINK_ERRORS, PAYMENT_DURATION, PAYMENTS, TERMINAL_INFO, TERMINAL_UP};
+use super::{Layout, Terminal, Till, epoch_seconds};
+use crate::journal::State;
+
+/// The states that count as an outcome in `tillswitch_payments_total`.
+pub(super) const OUTCOMES: [State; 6] =
+    [State::Approved, State::Declined, State::Cancelled, State::Failed, State::Expired, State::InDoubt];
+/// The outcomes that have a duration. All of them with all their buckets would make too many series.
+const TIMED: [State; 3] = [State::Approved, State::Declined, State::Cancelled];
+/// The troubles that are the link's or the terminal's, not ours.
+const LINK_TROUBLES: [Cause; 4] = [Cause::Unreachable, Cause::LinkLost, Cause::NoAnswer, Cause::Garbage];
+/// Register and terminal of a payment in doubt that no register of the configuration stands for. No name has brackets
+/// by accident.
+const REMOVED: &str = "(removed)";
+
+/// Register and terminal.
+pub(super) type Place = (String, String);
+
+/// The handles of one configuration.
+#[derive(Default)]
+pub(super) struct Shop {
+    tills: HashMap<String, TillMetrics>,
+    terminals: HashMap<String, TerminalMetrics>,
+    in_doubt: HashMap<Place, Gauge>,
+    pub(super) signature_keys: Vec<Counter>,
+}
+
+pub(super) struct TillMetrics {
+    outcomes: HashMap<(Operation, State), Counter>,
+    durations: HashMap<State, Histogram>,
+    pub(super) in_progress: Gauge,
+}
+
+pub(super) struct TerminalMetrics {
+    terminal: Terminal,
+    pub(super) incidents: Counter,
+    declines: HashMap<&'static str, Counter>,
+    link_errors: HashMap<Cause, Counter>,
+    up: Gauge,
+    last_seen: Gauge,
+    info: Gauge,
+    pub(super) waiting: Gauge,
+    pub(super) queue: Gauge,
+}
+
+impl Shop {
+    /// Creates what is not there yet. To be called with the recorder at hand.
+    pub(super) fn create(layout: &Layout, before: &Shop) -> Shop {
+        let place = |till: &Till| (till.register.clone(), till.terminal.clone());
+        let gauge = |(register, terminal): Place| {
+            let gauge = IN_DOUBT.gauge(&[&register, &terminal]);
+            ((register, terminal), gauge)
+        };
+        let removed = (REMOVED.to_owned(), REMOVED.to_owned());
+        let shop = Shop {
+            tills: layout.tills.iter().map(|till| (till.register.clone(), TillMetrics::create(till))).collect(),
+            terminals: layout.terminals.iter().map(|one| (one.name.clone(), TerminalMetrics::create(one))).collect(),
+            in_doubt: layout.tills.iter().map(place).chain([removed]).map(gauge).collect(),
+            signature_keys: (1..=layout.signature_keys)
+                .map(|key| table::WEBHOOK_SIGNATURES.counter(&[&key.to_string()]))
+                .collect(),
+        };
+        shop.take_over(before);
+        shop
+    }
+
+    /// What is new is up until it shows otherwise; what has gone can neither be down nor be part of the shop.
+    fn take_over(&self, before: &Shop) {
+        let known = |shop: &Shop, terminal: &Terminal| {
+            shop.terminals.get(&terminal.name).is_some_and(|found| found.terminal == *terminal)
+        };
+        for metrics in before.terminals.values().filter(|metrics| !known(self, &metrics.terminal)) {
+            metrics.info.set(0.0);
+            metrics.up.set(1.0);
+        }
+        for metrics in self.terminals.values().filter(|metrics| !known(before, &metrics.terminal)) {
+            metrics.info.set(1.0);
+            metrics.up.set(1.0);
+        }
+    }
+
+    pub(super) fn till(&self, register: &str) -> Option<&TillMetrics> {
+        self.tills.get(register)
+    }
+
+    pub(super) fn terminal(&self, name: &str) -> Option<&TerminalMetrics> {
+        self.terminals.get(name)
+    }
+
+    /// Shows how many payments are in doubt where.
+    pub(super) fn show_doubts<'a>(&self, doubts: impl Iterator<Item = &'a Place>) {
+        let removed = (REMOVED.to_owned(), REMOVED.to_owned());
+        let mut counts: HashMap<&Place, u32> = self.in_doubt.keys().map(|place| (place, 0)).collect();
+        for place in doubts {
+            let known = if self.in_doubt.contains_key(place) { place } else { &removed };
+            if let Some(count) = counts.get_mut(known) {
+                *count += 1;
+            }
+        }
+        for (place, count) in counts {
+            self.in_doubt[place].set(f64::from(count));
+        }
+    }
+}
+
+impl TillMetrics {
+    fn create(till: &Till) -> TillMetrics {
+        let Till { register, terminal, driver } = till;
+        let mut outcomes = HashMap::new();
+        for operation in Operation::ALL {
+            for state in OUTCOMES {
+                let values = [register, terminal, driver, operation.name(), state.name()];
+                outcomes.insert((operation, state), PAYMENTS.counter(&values));
+            }
+        }
+        let duration = |state: State| (state, PAYMENT_DURATION.histogram(&[terminal, driver, state.name()]));
+        TillMetrics {
+            outcomes,
+            durations: TIMED.map(duration).into(),
+            in_progress: table::IN_PROGRESS.gauge(&[register, terminal]),
+        }
+    }
+
+    pub(super) fn outcome(&self, operation: Operation, state: State, took: Duration) {
+        if let Some(counter) = self.outcomes.get(&(operation, state)) {
+            counter.increment(1);
+        }
+        if let Some(histogram) = self.durations.get(&state) {
+            histogram.record(took.as_secs_f64());
+        }
+    }
+}
+
+impl TerminalMetrics {
+    fn create(terminal: &Terminal) -> TerminalMetrics {
+        let (name, driver) = (terminal.name.as_str(), terminal.driver.as_str());
+        let decline = |reason: &'static str| (reason, DECLINES.counter(&[name, reason]));
+        let error = |cause: Cause| (cause, LINK_ERRORS.counter(&[name, cause.name()]));
+        TerminalMetrics {
+            terminal: terminal.clone(),
+            incidents: table::INCIDENTS.counter(&[name]),
+            declines: REASONS.map(decline).into(),
+            link_errors: LINK_TROUBLES.map(error).into(),
+            up: TERMINAL_UP.gauge(&[name, driver]),
+            last_seen: table::TERMINAL_LAST_SEEN.gauge(&[name]),
+            info: TERMINAL_INFO.gauge(&[name, driver, transport(driver)]),
+            waiting: table::QUEUE_DEPTH.gauge(&["terminal", name]),
+            queue: table::QUEUE_CAPACITY.gauge(&["terminal", name]),
+        }
+    }
+
+    pub(super) fn declined(&self, code: &str) {
+        self.declines[reason(&self.terminal.driver, code)].increment(1);
+    }
+
+    pub(super) fn answered(&self) {
+        self.up.set(1.0);
+        self.last_seen.set(epoch_seconds(SystemTime::now()));
+    }
+
+    pub(super) fn troubled(&self, cause: Cause) {
+        if let Some(counter) = self.link_errors.get(&cause) {
+            counter.increment(1);
+        }
+        match cause {
+            Cause::Unreachable | Cause::LinkLost | Cause::NoAnswer => self.up.set(0.0),
+            Cause::Busy | Cause::Refused | Cause::Garbage | Cause::Contradiction => self.answered(),
+            // Nothing was asked of the terminal, or nobody heard what it said.
+            Cause::Unsupported | Cause::WrongCurrency | Cause::NotStored | Cause::DriverLost => {}
+        }
+    }
+}
+
+/// How the terminal is connected, as far as its driver's name says.
+fn transport(driver: &str) -> &'static str {
+    match driver {
+        "http" => "http",
+        _ if driver.ends_with("-tcp") => "tcp",
+        _ if driver.ends_with("-serial") => "serial",
+        _ => "other",
+    }
+}
