@@ -141,8 +141,7 @@ impl ZvtDriver {
     }
 
     fn to_remember(&self) -> Remembered {
-        let not_told = Learnt { receipt: None, trace: None, how: How::NotTold };
-        let previous = self.connection.learnt.clone().unwrap_or(not_told);
+        let previous = self.connection.learnt.clone().unwrap_or(learnt(None, How::NotTold));
         let how = match self.settings().keypad {
             Keypad::Locked => previous.how,
             Keypad::Open => How::KeypadOpen,
@@ -202,6 +201,7 @@ impl ZvtDriver {
             Keypad::Locked => Some(Learnt {
                 receipt: Some(details.receipt_number.clone()?),
                 trace: details.trace_number.clone(),
+                time: details.terminal_time.clone(),
                 how: How::Answer,
             }),
             Keypad::Open => None,
@@ -361,8 +361,13 @@ impl TerminalDriver for ZvtDriver {
 /// The last booking in the form in which a payment remembers it.
 fn learnt(reading: Option<Reading>, how: How) -> Learnt {
     match reading {
-        Some(Reading { receipt: Some(receipt), trace, .. }) => Learnt { receipt: Some(receipt), trace, how },
-        Some(Reading { receipt: None, .. }) | None => Learnt { receipt: None, trace: None, how: How::NotTold },
+        Some(Reading { receipt: Some(receipt), trace, at, .. }) => {
+            let time = at.map(|(date, time)| messages::clock_text(date, time));
+            Learnt { receipt: Some(receipt), trace, time, how }
+        }
+        Some(Reading { receipt: None, .. }) | None => {
+            Learnt { receipt: None, trace: None, time: None, how: How::NotTold }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::messages;
 const TERMINAL_ID: &str = "zvt.terminal_id";
 const PREVIOUS_RECEIPT: &str = "zvt.previous_receipt";
 const PREVIOUS_TRACE: &str = "zvt.previous_trace";
+const PREVIOUS_TIME: &str = "zvt.previous_time";
 const LEARNT: &str = "zvt.learnt";
 const CLOCK_DIFFERENCE: &str = "zvt.clock_difference";
 
@@ -82,6 +83,8 @@ impl How {
 pub(crate) struct Learnt {
     pub receipt: Option<String>,
     pub trace: Option<String>,
+    /// When it was made by the PT's own clock, in the form of [`messages::clock_text`].
+    pub time: Option<String>,
     pub how: How,
 }
 
@@ -110,6 +113,7 @@ impl Remembered {
             (TERMINAL_ID, self.terminal_id.clone()),
             (PREVIOUS_RECEIPT, self.previous.receipt.clone()),
             (PREVIOUS_TRACE, self.previous.trace.clone()),
+            (PREVIOUS_TIME, self.previous.time.clone()),
             (LEARNT, Some(self.previous.how.name().to_owned())),
             (CLOCK_DIFFERENCE, self.clock_difference.map(|seconds| seconds.to_string())),
         ];
@@ -123,7 +127,12 @@ impl Remembered {
         let how = How::ALL.into_iter().find(|known| known.name() == how)?;
         Some(Remembered {
             terminal_id: text(TERMINAL_ID),
-            previous: Learnt { receipt: text(PREVIOUS_RECEIPT), trace: text(PREVIOUS_TRACE), how },
+            previous: Learnt {
+                receipt: text(PREVIOUS_RECEIPT),
+                trace: text(PREVIOUS_TRACE),
+                time: text(PREVIOUS_TIME),
+                how,
+            },
             clock_difference: notes.get(CLOCK_DIFFERENCE).and_then(|text| text.parse().ok()),
         })
     }
@@ -145,7 +154,8 @@ mod tests {
     #[test]
     fn what_is_remembered_survives_the_notes() {
         for how in How::ALL {
-            let previous = Learnt { receipt: Some("0042".into()), trace: None, how };
+            let previous =
+                Learnt { receipt: Some("0042".into()), trace: None, time: Some("02-16 12:00:00".into()), how };
             let remembered =
                 Remembered { terminal_id: Some("29001612".into()), previous, clock_difference: Some(-3600) };
             let notes = remembered.to_notes().into_iter().collect();

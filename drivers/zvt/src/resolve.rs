@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tillswitch_core::{Cause, DriverError, Evidence, Operation, Outcome, PaymentRequest, Reason, Resolution, Session};
 use tokio::time::Instant;
 
+use crate::clock::{MonthDay, TimeOfDay};
 use crate::command::Command;
 use crate::connection::Status;
 use crate::conversation::Audience;
@@ -176,9 +177,9 @@ impl Question<'_> {
             return unclear("the terminal's last result has no receipt number");
         };
         if receipt == previous {
-            return match reading.trace == self.remembered.previous.trace {
-                true => Judgement::Unchanged,
-                false => unclear("the receipt number is that of before this payment, the trace number is not"),
+            return match self.other_booking_of_same_receipt(reading) {
+                None => Judgement::Unchanged,
+                Some(why) => unclear(&why),
             };
         }
         if next_receipt(previous).as_deref() != Some(receipt) {
@@ -188,6 +189,28 @@ impl Question<'_> {
             Some(why) => unclear(&why),
             None => self.booked(reading),
         }
+    }
+
+    /// Why a booking with the remembered receipt number is not certainly the remembered one. At a terminal that gives no
+    /// numbers, or always the same, a new booking would look like the old one.
+    fn other_booking_of_same_receipt(&self, reading: &Reading) -> Option<String> {
+        let previous = &self.remembered.previous;
+        let (Some(before), Some(now)) = (given(&previous.trace), given(&reading.trace)) else {
+            return Some(
+                "the receipt number is that of before this payment, and there is no trace number to go by".into(),
+            );
+        };
+        if before != now {
+            return Some("the receipt number is that of before this payment, the trace number is not".into());
+        }
+        let at = reading.at?;
+        let (date, time) = at;
+        let dated = messages::clock_text(date, time);
+        let is_later = match &previous.time {
+            Some(before) => *before != dated,
+            None => self.is_of_this_payments_time(at, Duration::ZERO)?,
+        };
+        is_later.then(|| format!("the numbers are those of before this payment, but the last booking is dated {dated}"))
     }
 
     /// Both the registration and the result must name the terminal of before, and at least one must name it.
@@ -244,13 +267,17 @@ impl Question<'_> {
     }
 
     fn other_time(&self, reading: &Reading) -> Option<String> {
-        let (Some(at), Some(difference)) = (reading.at, self.remembered.clock_difference) else {
+        let fits = reading.at.and_then(|at| Some((at, self.is_of_this_payments_time(at, CLOCK_TOLERANCE)?)));
+        let Some(((date, time), fits)) = fits else {
             return Some("when the last booking was made is not known".into());
         };
-        let window = (self.request.received_at, self.latest);
-        let fits = terminal_clock::is_between(at, difference, window, CLOCK_TOLERANCE);
-        let (date, time) = at;
         (!fits).then(|| format!("the last booking is dated {}", messages::clock_text(date, time)))
+    }
+
+    /// `None`: the PT's clock was never seen.
+    fn is_of_this_payments_time(&self, at: (MonthDay, TimeOfDay), tolerance: Duration) -> Option<bool> {
+        let difference = self.remembered.clock_difference?;
+        Some(terminal_clock::is_between(at, difference, (self.request.received_at, self.latest), tolerance))
     }
 
     fn booked(&self, reading: &Reading) -> Judgement {
@@ -264,6 +291,11 @@ impl Question<'_> {
             None => Judgement::Unclear(Evidence::new("the last booking has no amount")),
         }
     }
+}
+
+/// A trace number of nothing but zeros is none.
+fn given(number: &Option<String>) -> Option<&str> {
+    number.as_deref().filter(|digits| digits.bytes().any(|digit| digit != b'0'))
 }
 
 /// No conversation lasts longer than its limit, however late this is asked.

@@ -1,6 +1,6 @@
 //! How a payment's conversation with the PT goes, as a state machine without I/O.
 
-use tillswitch_core::{Approval, Cause, Details, DriverError, Money, Outcome, ReceiptKind};
+use tillswitch_core::{Approval, Cause, DriverError, Money, Outcome, ReceiptKind};
 
 use crate::bmp::tag;
 use crate::charset::Charset;

@@ -108,7 +108,7 @@ async fn a_first_payment_registers_and_learns_and_a_second_one_does_not() {
         difference.rem_euclid(900) < 5 || difference.rem_euclid(900) > 895,
         "a zone and some seconds: {difference}"
     );
-    assert_eq!(notes.iter().count(), 5);
+    assert_eq!(notes.iter().count(), 6);
     shop.driver.close().await;
     assert_eq!(shop.commands_after(5), ["06 02"]);
     assert_eq!(shop.terminal.protocol_faults(), Vec::<String>::new());

@@ -40,7 +40,12 @@ fn case() -> Case {
         },
         remembered: Remembered {
             terminal_id: Some("29001612".into()),
-            previous: Learnt { receipt: Some("0041".into()), trace: Some("000086".into()), how: How::Repetition },
+            previous: Learnt {
+                receipt: Some("0041".into()),
+                trace: Some("000086".into()),
+                time: Some("02-16 12:50:00".into()),
+                how: How::Repetition,
+            },
             clock_difference: Some(3600),
         },
         registered_id: Some("29001612".into()),
@@ -152,8 +157,42 @@ fn the_booking_of_before_is_unchanged_only_with_its_trace_number() {
     let of_before = |case: &mut Case| {
         case.reading.receipt = Some("0041".into());
         case.reading.trace = Some("000086".into());
+        case.reading.at = Some((MonthDay { month: 2, day: 16 }, TimeOfDay { hour: 12, minute: 50, second: 0 }));
     };
     assert_eq!(judge(of_before), Judgement::Unchanged);
+    check_unclear("no trace number", |case| {
+        of_before(case);
+        case.reading.trace = None;
+        case.remembered.previous.trace = None;
+    });
+    check_unclear("no trace number", |case| {
+        of_before(case);
+        case.reading.trace = Some("000000".into());
+        case.remembered.previous.trace = Some("000000".into());
+    });
+    check_unclear("no trace number", |case| {
+        of_before(case);
+        case.reading.trace = None;
+    });
+    check_unclear("dated 02-16 13:00:30", |case| {
+        of_before(case);
+        case.reading.at = self::case().reading.at;
+    });
+    check_unclear("dated 02-16 13:00:30", |case| {
+        of_before(case);
+        case.reading.at = self::case().reading.at;
+        case.remembered.previous.time = None;
+    });
+    let untimed = |case: &mut Case| {
+        of_before(case);
+        case.remembered.previous.time = None;
+    };
+    assert_eq!(judge(untimed), Judgement::Unchanged);
+    let without_time = |case: &mut Case| {
+        of_before(case);
+        case.reading.at = None;
+    };
+    assert_eq!(judge(without_time), Judgement::Unchanged);
     check_unclear("the trace number is not", |case| {
         of_before(case);
         case.reading.trace = Some("000085".into());

@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use tillswitch_core::{Currency, Reason};
+use tillswitch_core::{Currency, Details, Reason};
 
 use super::*;
 use crate::apdu::Apdu;
@@ -66,6 +66,7 @@ impl<'a> Transcript<'a> {
         let previous = wish.strip_prefix("after ").map(|receipt| Learnt {
             receipt: Some(receipt.into()),
             trace: Some("000086".into()),
+            time: None,
             how: How::Answer,
         });
         let (operation, amount) = line.split_once(' ').unwrap();
