@@ -151,6 +151,11 @@ impl Connection {
         self.close().await;
     }
 
+    /// The money command has come to its end: from now on the line closes in order.
+    pub fn settled(&mut self) {
+        self.transport.settled();
+    }
+
     pub async fn close(&mut self) {
         self.transport.close().await;
         self.registered = None;

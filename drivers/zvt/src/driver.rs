@@ -173,6 +173,9 @@ impl ZvtDriver {
         if let Some((date, time)) = payment.clock() {
             self.clock_difference = Some(terminal_clock::difference(date, time, SystemTime::now()));
         }
+        if !matches!(end, Err(DriverError::InDoubt(_))) {
+            self.connection.settled();
+        }
         self.conclude(request, &end).await;
         // The next command on this line would take them for its own.
         if payment.leaves_answers_behind() || self.connection.is_per_payment() {

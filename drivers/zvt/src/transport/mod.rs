@@ -50,6 +50,10 @@ pub trait Transport: Send {
     /// closes a line that holds half a message.
     fn arrived(&mut self) -> Result<Option<Apdu>, Reason>;
 
+    /// The money command that was sent last has come to its end. Until then, a line that is closed or dropped takes back what
+    /// has not left yet, where it can: the network must not deliver a payment that has been given up.
+    fn settled(&mut self) {}
+
     /// Closes the line.
     async fn close(&mut self);
 

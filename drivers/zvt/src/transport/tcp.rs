@@ -35,6 +35,8 @@ struct Line {
     decoder: ApduDecoder,
     /// Bytes of a line that has not yet brought an APDU: a banner may be among them.
     unsure: Option<Vec<u8>>,
+    /// A money command is on its way: the end of this line is a reset.
+    resets: bool,
 }
 
 impl TcpTransport {
@@ -127,7 +129,8 @@ impl Transport for TcpTransport {
         self.line = None;
         self.banner.clear();
         let stream = self.connected().await?;
-        self.line = Some(Line { stream, decoder: ApduDecoder::new(MAXIMUM_DATA), unsure: Some(Vec::new()) });
+        self.line =
+            Some(Line { stream, decoder: ApduDecoder::new(MAXIMUM_DATA), unsure: Some(Vec::new()), resets: false });
         Ok(())
     }
 
@@ -135,7 +138,7 @@ impl Transport for TcpTransport {
         self.line.is_some()
     }
 
-    async fn send(&mut self, apdu: &Apdu, _: Delivery) -> Result<(), SendError> {
+    async fn send(&mut self, apdu: &Apdu, delivery: Delivery) -> Result<(), SendError> {
         let bytes = apdu.encode().map_err(|error| SendError {
             reason: Reason::new(Cause::Unsupported, error.to_string()),
             nothing_sent: true,
@@ -143,6 +146,11 @@ impl Transport for TcpTransport {
         let Some(line) = &mut self.line else {
             return Err(self.closed());
         };
+        if delivery == Delivery::AtMostOnce
+            && let Err(error) = line.reset_at_end(true)
+        {
+            return Err(SendError { reason: self.lost(&error.to_string()), nothing_sent: true });
+        }
         tracing::trace!(target: "tillswitch_zvt::frames", "{}", trace::line(Direction::Ecr, apdu));
         let mut written = 0;
         let writing = timeout(self.write, write_all(&mut line.stream, &bytes, &mut written)).await;
@@ -197,8 +205,16 @@ impl Transport for TcpTransport {
         }
     }
 
+    fn settled(&mut self) {
+        if let Some(line) = self.line.as_mut().filter(|line| line.resets)
+            && let Err(error) = line.reset_at_end(false)
+        {
+            tracing::debug!("the line will end with a reset: {error}");
+        }
+    }
+
     async fn close(&mut self) {
-        if let Some(mut line) = self.line.take() {
+        if let Some(mut line) = self.line.take().filter(|line| !line.resets) {
             // The PT learns of the end either way.
             let _ = line.stream.shutdown().await;
         }
@@ -216,6 +232,14 @@ impl Transport for TcpTransport {
 }
 
 impl Line {
+    /// A socket that closes in order goes on sending for minutes what the other side has not acknowledged, even when this
+    /// process is gone. One that does not linger forgets it and resets the connection.
+    fn reset_at_end(&mut self, resets: bool) -> io::Result<()> {
+        SockRef::from(&self.stream).set_linger(resets.then_some(Duration::ZERO))?;
+        self.resets = resets;
+        Ok(())
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         match &mut self.unsure {
             Some(unsure) => unsure.extend_from_slice(bytes),

@@ -1,0 +1,325 @@
+//! What the driver makes of a terminal that says, word by word, what a test tells it to.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, SystemTime};
+
+use tillswitch_core::conformance::TestSession;
+use tillswitch_core::{
+    Cause, Currency, DriverError, DriverFactory, Money, Operation, Outcome, PaymentId, PaymentRequest, Session,
+    Settings, TerminalDriver,
+};
+use tillswitch_zvt::apdu::{Apdu, ApduDecoder};
+use tillswitch_zvt::{Timing, ZvtTcpFactory};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A terminal that says what it is told to, line by line.
+struct Script {
+    stream: TcpStream,
+    decoder: ApduDecoder,
+}
+
+impl Script {
+    async fn accept(listener: &TcpListener) -> Script {
+        let (stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+        Script { stream, decoder: ApduDecoder::new(4096) }
+    }
+
+    async fn hear(&mut self, start: &str) -> Apdu {
+        let apdu = loop {
+            if let Some(apdu) = self.decoder.next_apdu().unwrap() {
+                break apdu;
+            }
+            let mut buffer = [0; 512];
+            let count = timeout(PATIENCE, self.stream.read(&mut buffer)).await.unwrap().unwrap();
+            assert!(count > 0, "the driver hung up while {start} was expected");
+            self.decoder.push(&buffer[..count]);
+        };
+        let hex: Vec<String> = apdu.encode().unwrap().iter().map(|byte| format!("{byte:02X}")).collect();
+        assert!(hex.join(" ").starts_with(start), "expected {start}, heard {}", hex.join(" "));
+        apdu
+    }
+
+    async fn say(&mut self, hex: &str) {
+        let bytes: Vec<u8> = hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    async fn introduce_up_to_repetition(&mut self) {
+        self.hear("06 00").await;
+        self.say("80 00 00 06 0F 0A 19 00 29 29 00 16 12 49 09 78").await;
+        self.hear("80 00 00").await;
+        self.hear("05 01").await;
+        self.say("80 00 00 06 0F 01 00").await;
+        self.hear("80 00 00").await;
+        self.hear("06 20").await;
+    }
+
+    /// Registration, clock and last receipt, as in front of a first payment.
+    async fn introduce(&mut self) {
+        self.introduce_up_to_repetition().await;
+        self.say("80 00 00 04 0F 0C 27 00 87 00 41 29 29 00 16 12 19 70").await;
+        self.hear("80 00 00").await;
+        // Not every terminal obeys the wish for no slip.
+        self.say("06 D1 03 00 41 42").await;
+        self.hear("80 00 00").await;
+        self.say("06 0F 00").await;
+        self.hear("80 00 00").await;
+    }
+
+    async fn approve(&mut self) {
+        self.hear("06 01").await;
+        self.say("80 00 00 04 0F 0A 27 00 87 00 42 29 29 00 16 12").await;
+        self.hear("80 00 00").await;
+        self.say("06 0F 00").await;
+        self.hear("80 00 00").await;
+    }
+}
+
+async fn scripted() -> (TcpListener, Box<dyn TerminalDriver>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = Settings::new("counter").with("address", listener.local_addr().unwrap().to_string());
+    let driver = ZvtTcpFactory { timing: Timing::fast() }.build(&settings).unwrap();
+    (listener, driver)
+}
+
+async fn execute(driver: &mut dyn TerminalDriver, session: &mut TestSession) -> Result<Outcome, DriverError> {
+    let request = sale();
+    timeout(PATIENCE, driver.execute(&request, session)).await.expect("execute ends")
+}
+
+#[tokio::test]
+async fn a_container_that_is_refused_is_left_out() {
+    let (listener, mut driver) = scripted().await;
+    let terminal = async {
+        let mut script = Script::accept(&listener).await;
+        script.hear("06 00 0A 00 00 00 38 09 78 03 01 06 00").await;
+        script.say("84 9A 00").await;
+        let again = script.hear("06 00 08 00 00 00 38 09 78 03 01").await;
+        assert_eq!(again.data.len(), 8);
+        script.say("84 9C 00").await;
+    };
+    let mut session = TestSession::new();
+    let (result, ()) = tokio::join!(execute(&mut *driver, &mut session), terminal);
+    assert_eq!(not_started(&result), Cause::Busy);
+}
+
+#[tokio::test]
+async fn a_result_that_waits_on_the_line_is_sent_back_and_nothing_starts() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let first = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.approve().await;
+        script
+    };
+    let (result, mut script) = tokio::join!(execute(&mut *driver, &mut session), first);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    assert!(session.receipts.is_empty(), "the slip of an earlier payment belongs to no payment of now");
+    script.say("04 0F 0C 27 00 04 00 00 00 00 99 00 49 09 78 04 FF 01 0E").await;
+    let mut session = TestSession::new();
+    let second = async {
+        script.hear("84 66 00").await;
+        script.hear("80 00 00").await;
+    };
+    let (result, ()) = tokio::join!(execute(&mut *driver, &mut session), second);
+    assert_eq!(not_started(&result), Cause::Busy);
+    assert!(matches!(session.late.as_slice(), [(None, Outcome::Approved(late))] if late.amount.minor() == 9900));
+    assert!(session.recorded.is_empty());
+}
+
+#[tokio::test]
+async fn a_terminal_that_never_answers_06_20_is_paid_at_without() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let deaf = async {
+        let mut script = Script::accept(&listener).await;
+        script.hear("06 00").await;
+        script.say("80 00 00 06 0F 00").await;
+        script.hear("80 00 00").await;
+        script.hear("05 01").await;
+        script.say("84 83 00").await;
+        script.hear("05 01").await;
+        script.say("84 83 00").await;
+        script.hear("06 20").await;
+        script
+    };
+    let (result, _script) = tokio::join!(execute(&mut *driver, &mut session), deaf);
+    assert_eq!(not_started(&result), Cause::NoAnswer);
+    let still_deaf = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce_up_to_repetition().await;
+        script
+    };
+    let (result, _script) = tokio::join!(execute(&mut *driver, &mut session), still_deaf);
+    assert_eq!(not_started(&result), Cause::NoAnswer);
+    let third = async {
+        let mut script = Script::accept(&listener).await;
+        script.hear("06 00").await;
+        script.say("80 00 00 06 0F 00").await;
+        script.hear("80 00 00").await;
+        script.hear("05 01").await;
+        script.say("80 00 00 06 0F 01 00").await;
+        script.hear("80 00 00").await;
+        script.approve().await;
+    };
+    let mut session = TestSession::new();
+    let (result, ()) = tokio::join!(execute(&mut *driver, &mut session), third);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    assert_eq!(session.notes().get("zvt.learnt"), Some("not told"));
+}
+
+#[tokio::test]
+async fn a_line_with_an_unanswered_question_of_ours_carries_no_further_payment() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let first = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.hear("06 01").await;
+        script.say("80 00 00 04 0F 07 27 05 29 29 00 16 12").await;
+        script.hear("80 00 00").await;
+        script.hear("05 01").await;
+        script.hear("05 01").await;
+        script.say("80 00 00 06 0F 01 00").await;
+        script.hear("80 00 00").await;
+        // The answer to the second one.
+        script.say("80 00 00 06 0F 01 00").await;
+        script
+    };
+    let (result, _line) = tokio::join!(execute(&mut *driver, &mut session), first);
+    assert!(matches!(result, Ok(Outcome::Declined(_))), "{result:?}");
+    approved_on_a_new_line(&listener, &mut *driver).await;
+}
+
+#[tokio::test]
+async fn a_line_on_which_a_stray_answer_came_carries_no_further_payment() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let first = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.approve().await;
+        script
+    };
+    let (result, mut script) = tokio::join!(execute(&mut *driver, &mut session), first);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    script.say("84 83 00").await;
+    approved_on_a_new_line(&listener, &mut *driver).await;
+}
+
+async fn approved_on_a_new_line(listener: &TcpListener, driver: &mut dyn TerminalDriver) {
+    let mut session = TestSession::new();
+    let second = async {
+        let mut script = Script::accept(listener).await;
+        script.introduce().await;
+        script.approve().await;
+    };
+    let (result, ()) = tokio::join!(execute(driver, &mut session), second);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+}
+
+/// How the line ends for the terminal: `Ok` in order, `Err` by a reset.
+async fn end_of_line(script: &mut Script) -> std::io::Result<usize> {
+    loop {
+        match timeout(PATIENCE, script.stream.read(&mut [0; 512])).await.expect("the line ends") {
+            Ok(count) if count > 0 => {}
+            end => return end,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_was_given_up_is_not_delivered_late() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let terminal = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.hear("06 01").await;
+        end_of_line(&mut script).await
+    };
+    let (result, end) = tokio::join!(execute(&mut *driver, &mut session), terminal);
+    assert!(matches!(result, Err(DriverError::InDoubt(_))), "{result:?}");
+    assert_eq!(end.expect_err("unsent bytes are forgotten").kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_driver_that_is_dropped_in_a_payment_delivers_nothing_late() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let mut script = tokio::select! {
+        result = execute(&mut *driver, &mut session) => panic!("{result:?}"),
+        script = async {
+            let mut script = Script::accept(&listener).await;
+            script.introduce().await;
+            script.hear("06 01").await;
+            script
+        } => script,
+    };
+    drop(driver);
+    let end = end_of_line(&mut script).await;
+    assert_eq!(end.expect_err("unsent bytes are forgotten").kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_line_that_is_done_with_is_closed_in_order() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let terminal = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.approve().await;
+        script
+    };
+    let (result, mut script) = tokio::join!(execute(&mut *driver, &mut session), terminal);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    let farewell = async {
+        script.hear("06 02").await;
+        script.say("80 00 00").await;
+        end_of_line(&mut script).await
+    };
+    let ((), end) = tokio::join!(driver.close(), farewell);
+    assert_eq!(end.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_server_of_another_kind_is_named() {
+    let (listener, mut driver) = scripted().await;
+    let terminal = async {
+        let mut script = Script::accept(&listener).await;
+        script.stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").await.unwrap();
+        script
+    };
+    let mut session = TestSession::new();
+    let (result, _script) = tokio::join!(execute(&mut *driver, &mut session), terminal);
+    let Err(DriverError::NotStarted(reason)) = result else {
+        panic!("{result:?}");
+    };
+    assert!(reason.cause == Cause::Garbage && reason.message.contains("SSH"), "{reason}");
+}
+
+fn sale() -> PaymentRequest {
+    PaymentRequest {
+        id: PaymentId::generate(),
+        operation: Operation::Sale,
+        amount: Money::from_minor(2590, Currency::EUR),
+        register: "POS-01".into(),
+        document: None,
+        accept_partial: false,
+        original: None,
+        received_at: SystemTime::now(),
+    }
+}
+
+fn not_started(result: &Result<Outcome, DriverError>) -> Cause {
+    match result {
+        Err(DriverError::NotStarted(reason)) => reason.cause,
+        other => panic!("expected not started, found {other:?}"),
+    }
+}
