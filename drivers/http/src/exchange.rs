@@ -60,6 +60,10 @@ pub(crate) async fn exchange(
     request: Request<Full<Bytes>>,
     deadline: Instant,
 ) -> Result<(Answer, Option<Kept>), Lost> {
+    // A payment that has been given up must not be delivered afterwards.
+    if let Err(error) = wire.reset_at_end(true) {
+        return Err(Lost { sent: false, cause: Cause::LinkLost, message: error.to_string() });
+    }
     let written = wire.written();
     let before = written.bytes();
     let running = tokio::time::timeout_at(deadline, run(wire, request));
@@ -148,8 +152,11 @@ fn words<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = String>
 /// taken for that one's answer.
 fn keep(http: Option<Http>, idle: Option<Duration>) -> Option<Kept> {
     let parts = http?.into_parts();
+    let wire = parts.io.into_inner();
+    // The answer is whole, so the request has arrived.
+    let closes_in_order = wire.reset_at_end(false).is_ok();
     let until = Instant::now() + idle?;
-    parts.read_buf.is_empty().then(|| Kept { wire: parts.io.into_inner(), until })
+    (parts.read_buf.is_empty() && closes_in_order).then_some(Kept { wire, until })
 }
 
 #[cfg(test)]

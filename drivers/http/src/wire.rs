@@ -154,6 +154,12 @@ impl Wire {
         matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock) && self.holds_nothing_decrypted()
     }
 
+    /// Whether the end of this connection takes back what has not left yet. A socket that closes in order goes on sending for
+    /// minutes what the other side has not acknowledged, even when this process is gone.
+    pub fn reset_at_end(&self, resets: bool) -> io::Result<()> {
+        SockRef::from(self.tcp()).set_linger(resets.then_some(Duration::ZERO))
+    }
+
     fn tcp(&self) -> &TcpStream {
         match &self.stream {
             Stream::Plain(tcp) => tcp,

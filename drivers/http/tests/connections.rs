@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tillswitch_core::conformance::TestSession;
 use tillswitch_core::{DriverError, Resolution};
 use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions, Step};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 async fn simulator(script: &[Step]) -> (HttpSimulator, TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -90,6 +90,37 @@ async fn an_answer_that_comes_late_is_not_taken_for_the_next_payment() {
     let (result, answered) = tokio::join!(execute(&mut *driver, &second), answered);
     assert!(answered.is_ok(), "the second payment came on no new connection");
     assert_eq!(summary(&result), "declined");
+}
+
+/// How a connection ends for the terminal that has answered so: `Ok` in order, `Err` by a reset.
+async fn end_of_connection(answer: &str) -> std::io::Result<usize> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/payment", listener.local_addr().unwrap());
+    let terminal = async {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        read_request(&mut tcp).await;
+        tcp.write_all(answer.as_bytes()).await.unwrap();
+        tcp
+    };
+    let paying = async {
+        let mut driver = driver(&url, "200ms", "EUR");
+        let result = execute(&mut *driver, &euros("25.90")).await;
+        driver.close().await;
+        result
+    };
+    let mut tcp: TcpStream = tokio::join!(paying, terminal).1;
+    tokio::time::timeout(Duration::from_secs(5), tcp.read(&mut [0; 8])).await.expect("the connection ends")
+}
+
+#[tokio::test]
+async fn a_payment_that_was_given_up_is_not_delivered_late() {
+    for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n{}", "SSH-2.0-dropbear\r\n\r\n"] {
+        let end = end_of_connection(answer).await;
+        assert_eq!(end.expect_err(answer).kind(), std::io::ErrorKind::ConnectionReset);
+    }
+    for status in [200, 402, 503] {
+        assert_eq!(end_of_connection(&json(status, "{}")).await.unwrap(), 0, "{status}");
+    }
 }
 
 #[tokio::test]
