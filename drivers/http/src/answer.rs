@@ -2,7 +2,7 @@
 //!
 //! The guide promises one thing: 2xx is success. 402 says in HTTP's own words that nothing was paid, and some of the other
 //! 4xx say that the request was never taken up. Everything else leaves the payment in doubt, and so does a 2xx whose own text
-//! speaks against it: a web page, half a JSON document, another currency, `"status": "declined"`.
+//! speaks against it: a web page, half a JSON document, another currency, `"status": "declined"` at any depth, a plain `DECLINED`.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use tillswitch_core::{
     AmountError, Approval, Cause, Currency, Details, DriverError, Money, Operation, Outcome, PaymentRequest, Sign,
 };
 
+use crate::contrary;
 use crate::exchange::Answer;
 use crate::fields;
 use crate::masking::mask_line;
@@ -25,13 +26,6 @@ const NOT_STARTED: &[(u16, &str)] = &[
     (405, "this path takes no POST; check the path in `url`"),
     (415, "it does not take JSON; check that `url` takes payments as in the Xentral guide"),
     (422, "it does not accept this payment; check amount, currency and operation with its manual"),
-];
-
-/// Words with which a 2xx takes back what its status says.
-#[rustfmt::skip]
-const NOT_APPROVED: &[&str] = &[
-    "declined", "denied", "refused", "rejected", "failed", "failure", "error", "cancelled", "canceled", "aborted", "expired",
-    "timeout", "pending", "processing", "in_progress", "busy",
 ];
 
 /// What an answer has in its body.
@@ -96,23 +90,16 @@ fn approved(answer: &Answer, content: &Content, asked: &PaymentRequest) -> Resul
         let message = format!("the terminal answered {status}, which means success, and {what} in the same answer");
         DriverError::in_doubt(Cause::Contradiction, message)
     };
-    if let Some(word) = content.json().and_then(taken_back) {
+    let word = match content {
+        Content::Json(json) => contrary::in_json(json),
+        Content::Text(text) => contrary::in_text(text),
+        Content::Nothing | Content::Unusable(_) => None,
+    };
+    if let Some(word) = word {
         return Err(contradiction(word));
     }
     let amount = booked(answer, content, asked).map_err(contradiction)?;
     Ok(Outcome::Approved(Approval { amount, details: content.details(status, "approved") }))
-}
-
-/// The word with which the answer denies its own status.
-fn taken_back(json: &Value) -> Option<String> {
-    let denies = |name: &&str| json.get(*name) == Some(&Value::Bool(false));
-    if let Some(name) = ["success", "approved", "paid"].into_iter().find(denies) {
-        return Some(format!("`{name}` is false"));
-    }
-    let mut said =
-        ["status", "result", "outcome", "state"].iter().filter_map(|name| Some((name, json.get(*name)?.as_str()?)));
-    let (name, word) = said.find(|(_, word)| NOT_APPROVED.contains(&word.to_ascii_lowercase().as_str()))?;
-    Some(format!("`{name}` is {word:?}"))
 }
 
 /// What was booked: the answer's `amount` where it can be read exactly, else what was asked.

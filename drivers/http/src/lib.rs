@@ -18,6 +18,7 @@
 mod address;
 mod answer;
 mod driver;
+mod contrary;
 mod exchange;
 mod factory;
 mod fields;

@@ -70,10 +70,20 @@ async fn the_booked_amount_is_read_exactly() {
 
 #[tokio::test]
 async fn a_success_that_speaks_against_itself_is_no_success() {
-    for body in
-        [r#"{"status": "declined"}"#, r#"{"result": "PENDING"}"#, r#"{"success": false}"#, r#"{"approved": false}"#]
-    {
+    for body in [
+        r#"{"status": "declined"}"#,
+        r#"{"result": "PENDING"}"#,
+        r#"{"success": false}"#,
+        r#"{"approved": false}"#,
+        r#"{"success": "false"}"#,
+        r#"{"result": {"status": "declined"}}"#,
+        r#""declined""#,
+    ] {
         check(&json(200, body), "in doubt: contradiction").await;
+    }
+    for body in ["DECLINED", "payment failed"] {
+        let answer = json(200, body).replace("application/json", "text/plain");
+        check(&answer, "in doubt: contradiction").await;
     }
     check(&json(200, r#"{"status": "success", "success": true}"#), "approved 25.90 EUR").await;
     check(&json(200, r#"{"status": "appr"#), "in doubt: garbage").await;

@@ -1,5 +1,7 @@
 //! What happens to a payment when connections are refused, kept, closed or silent?
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
 mod support;
 
 use std::time::Duration;
