@@ -256,7 +256,11 @@ impl Decimal {
         if integer.len() > MAX_INTEGER_DIGITS {
             return Err(AmountError::Overflow);
         }
-        let fraction = &fraction[..fraction.len().min(MAX_FRACTION_DIGITS)];
+        let (fraction, tail) = fraction.split_at(fraction.len().min(MAX_FRACTION_DIGITS));
+        // An exponent may lift what is cut off into the cents.
+        if exponent != 0 && tail.bytes().any(|digit| digit != b'0') {
+            return Err(AmountError::Malformed);
+        }
         let digits = format!("0{integer}{fraction}").parse().map_err(|_| AmountError::Overflow)?;
         Decimal { digits, scale: fraction.len() as u32 }.shifted(exponent)
     }
@@ -364,9 +368,25 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for text in
-            ["", " ", "NaN", "inf", "abc", "1,50", "1.", ".5", "1..2", "+1", "--1", "1e", "1e999", "0x10", "1 ", "٣"]
-        {
+        for text in [
+            "",
+            " ",
+            "NaN",
+            "inf",
+            "abc",
+            "1,50",
+            "1.",
+            ".5",
+            "1..2",
+            "+1",
+            "--1",
+            "1e",
+            "1e999",
+            "0.0000000000000000012e17",
+            "0x10",
+            "1 ",
+            "٣",
+        ] {
             check(text, "EUR", Err("malformed"));
         }
         check("-1", "EUR", Err("negative"));

@@ -73,7 +73,9 @@ impl Answer {
         if let Some(said) = terminal_response(payment) {
             body.insert("terminal_response".into(), said);
         }
-        let retry_after = (status == 503).then_some(RETRY_AFTER_SECONDS);
+        // Only what never started, and gave its keys back, may come again.
+        let may_come_again = payment.state == State::Expired && code != Some(Code::TooOld);
+        let retry_after = may_come_again.then_some(RETRY_AFTER_SECONDS);
         let approves = payment.state == State::Approved && code.is_none();
         Answer { status, body: Value::Object(body), replayed: false, retry_after, code, approves }
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
 use crate::config::Config;
+use crate::events::Events;
 use crate::intake::Intake;
 use crate::journal::{
     Forgotten, Journal, JournalError, Measured, MeasuredDisk, NotTaken, Options, Recovered, SqliteJournal, StateLock,
@@ -106,7 +107,7 @@ impl App {
         metrics.recovered(recovered, began.elapsed());
         let journal = Measured::new(journal, metrics.journal().clone()).await.map_err(StartError::Journal)?;
         let journal: Arc<dyn Journal> = Arc::new(journal);
-        let life = Life { journal, metrics, live: Live::default() };
+        let life = Life { journal, metrics, live: Live::default(), events: Events::new() };
         let configs = config.terminals.values().map(|terminal| Arc::new(terminal.clone()));
         let terminals = Arc::new(Terminals::start(configs, &life).await.map_err(StartError::Journal)?);
         terminals.show_queues_in(&life.metrics);
@@ -114,8 +115,7 @@ impl App {
         let admin = listen(config.admin.listen).await?;
         let (closing, closed) = watch::channel(None);
         let forgetting = forget_daily(life.journal.clone(), config.journal.retention);
-        let upkeep =
-            [tokio::spawn(upkeep(life.metrics.clone(), config.journal.database.clone())), tokio::spawn(forgetting)];
+        let upkeep = [tokio::spawn(upkeep(life.metrics.clone(), config.journal.database.clone())), tokio::spawn(forgetting)];
         let mut app = App {
             public: public.local_addr().map_err(|error| not_listening(config.server.listen, error))?,
             admin: admin.local_addr().map_err(|error| not_listening(config.admin.listen, error))?,

@@ -11,6 +11,7 @@
 //! | [`life`], [`live`] | how does a payment move on, and who waits for it |
 //! | [`journal`] | what must be on disk, and when |
 //! | [`answer`], [`code`] | what is the point of sale told |
+//! | [`events`] | what happens, for whoever looks on |
 //! | [`metrics`], [`log`] | what does whoever runs it see |
 //! | [`oracle`] | do terminals, journal and answers agree |
 //! | [`shop`] | how does a whole shop run in one process, simulated |
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod code;
 pub mod config;
 pub mod drivers;
+pub mod events;
 pub mod intake;
 pub mod journal;
 pub mod life;

@@ -4,11 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tillswitch_core::{Cause, DriverError, Evidence, Outcome, Reason};
+use tokio::time::{Instant, sleep};
 
 use crate::code::Code;
+use crate::events::{Event, Events};
 use crate::journal::{Actor, End, Incident, Journal, JournalError, Payment, State, Verdict};
 use crate::live::Live;
 use crate::metrics::Metrics;
+
+/// How long a busy journal is asked again for a payment that has begun.
+const PATIENCE: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Journal, metrics and the running payments: what every step of a payment needs. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +26,8 @@ pub struct Life {
     pub metrics: Metrics,
     /// Who is under way.
     pub live: Live,
+    /// Who looks on.
+    pub events: Events,
 }
 
 impl Life {
@@ -26,16 +35,17 @@ impl Life {
     /// is then what the journal says.
     pub async fn finish(&self, payment: &mut Payment, end: End) -> Result<(), JournalError> {
         let before = payment.state;
-        match self.journal.finish(payment.id, end.clone()).await {
+        match persist(|| self.journal.finish(payment.id, end.clone())).await {
             Ok(()) => {
                 payment.state = end.state;
                 payment.verdict = Some(end.verdict);
                 payment.finished_at = Some(end.at);
                 self.count(payment, before, &end.actor);
+                self.announce(payment);
                 report(payment, &end.actor, &end.evidence);
                 Ok(())
             }
-            Err(JournalError::WrongState { .. }) => self.read_again(payment).await,
+            Err(JournalError::WrongState { .. }) => self.second(payment, end).await,
             Err(error) => {
                 self.note_health();
                 Err(error)
@@ -47,9 +57,18 @@ impl Life {
     pub async fn incident(&self, payment: &Payment, message: String, said: Option<Outcome>) {
         tracing::error!(payment = %payment.id, terminal = %payment.terminal.name, "{message}");
         self.metrics.incident(&payment.terminal.name);
+        let terminal = payment.terminal.name.as_str().into();
+        self.events.send(Event::Incident { terminal, payment: Some(payment.id), message: message.clone() });
         let incident = Incident { at: SystemTime::now(), message, said };
         if let Err(error) = self.journal.incident(Some(payment.id), &payment.terminal.name, incident).await {
             tracing::error!(payment = %payment.id, "the incident could not be kept: {error}");
+        }
+    }
+
+    /// Tells whoever looks on how a payment stands.
+    pub fn announce(&self, payment: &Payment) {
+        if self.events.is_heard() {
+            self.events.send(Event::Payment(Arc::new(payment.clone())));
         }
     }
 
@@ -69,9 +88,19 @@ impl Life {
         self.metrics.journal_read_only(matches!(self.journal.health(), Err(JournalError::ReadOnly(_))));
     }
 
-    async fn read_again(&self, payment: &mut Payment) -> Result<(), JournalError> {
+    /// Somebody else was first. If they said something else, that is an incident; the state stays.
+    async fn second(&self, payment: &mut Payment, end: End) -> Result<(), JournalError> {
         let found = self.journal.payment(payment.id).await?;
         *payment = found.ok_or(JournalError::UnknownPayment(payment.id))?;
+        if payment.state != end.state {
+            let said = match end.verdict {
+                Verdict::Said { outcome } => Some(outcome),
+                Verdict::Because { .. } => None,
+            };
+            let message =
+                format!("{} says {} after it had become {}: {}", end.actor, end.state, payment.state, end.evidence);
+            self.incident(payment, message, said).await;
+        }
         Ok(())
     }
 
@@ -87,6 +116,20 @@ impl Life {
         if let Some(Verdict::Said { outcome: Outcome::Declined(details) }) = &payment.verdict {
             self.metrics.declined(&payment.terminal.name, &details.code);
         }
+    }
+}
+
+/// Tries again while the journal is only busy: what a payment has come to must not be lost because somebody holds the file
+/// for a few seconds.
+pub async fn persist<F: Future<Output = Result<(), JournalError>>>(write: impl Fn() -> F) -> Result<(), JournalError> {
+    let until = Instant::now() + PATIENCE;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match write().await {
+            Err(JournalError::Overloaded) if Instant::now() + pause < until => sleep(pause).await,
+            result => return result,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -205,7 +205,7 @@ fn amount(
         let message = "the amount of a sale is negative; a refund needs operation = refund";
         return Err(BadEvent::new(Code::BadAmount, message));
     }
-    let tip = tip(event, currency)?;
+    let tip = tip(event, operation, currency)?;
     let amount = match (rule, tip) {
         (Tip::Added, Some(tip)) => total.checked_add(tip).ok_or_else(too_large)?,
         (Tip::Added, None) | (Tip::Included, _) => total,
@@ -236,7 +236,7 @@ fn money(event: &Object<'_>, key: &str, currency: Currency) -> Result<Option<(Si
 }
 
 /// A tip of zero is no tip.
-fn tip(event: &Object<'_>, currency: Currency) -> Result<Option<Money>, BadEvent> {
+fn tip(event: &Object<'_>, operation: Operation, currency: Currency) -> Result<Option<Money>, BadEvent> {
     let is_zero = |text: String| {
         let mut digits = text.trim().trim_start_matches('-').bytes().peekable();
         digits.peek().is_some() && digits.all(|byte| byte == b'0' || byte == b'.')
@@ -244,7 +244,12 @@ fn tip(event: &Object<'_>, currency: Currency) -> Result<Option<Money>, BadEvent
     if event.scalar("tip").is_some_and(is_zero) {
         return Ok(None);
     }
-    Ok(money(event, "tip", currency)?.map(|(_, tip)| tip))
+    match money(event, "tip", currency)? {
+        Some((Sign::Negative, _)) if operation == Operation::Sale => {
+            Err(BadEvent::new(Code::BadAmount, "`tip` is negative; a tip goes to the shop"))
+        }
+        tip => Ok(tip.map(|(_, tip)| tip)),
+    }
 }
 
 fn document(event: &Object<'_>) -> Option<Document> {
@@ -404,6 +409,7 @@ mod tests {
         assert_eq!(read(Tip::Added), (2700, Some(110)));
         assert_eq!(payment(&body.replace("1.10", "0.00")).tip_minor, None);
         check_refused(&body.replace("1.10", "99"), Code::BadAmount);
+        check_refused(&body.replace("1.10", "-1.10"), Code::BadAmount);
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Intake {
     }
 
     /// The register's name and terminal.
-    fn terminal(&self, payment: &PaymentEvent) -> Result<(&str, &Terminal), Answer> {
+    fn terminal(&self, payment: &PaymentEvent) -> Result<(&str, Terminal), Answer> {
         let found = self.config.find_register(payment.project_id.as_deref(), payment.project_number.as_deref());
         let register = found.map_err(unknown_register)?;
         let terminal = self.terminals.get(&register.terminal);
@@ -175,7 +175,7 @@ impl Intake {
     async fn begin(
         &self,
         event: PaymentEvent,
-        (register, terminal): (&str, &Terminal),
+        (register, terminal): (&str, Terminal),
         too_old: Option<String>,
         received: Received,
     ) -> Result<Told, Answer> {
@@ -189,7 +189,7 @@ impl Intake {
         // Entered before it is written down: whoever finds the payment in the journal finds its waiter as well.
         let entry = self.life.live.enter(PaymentId::generate());
         let place = terminal.enter();
-        let new = self.new_payment(&event, register, terminal, entry.id(), &place, too_old.clone(), received.wall);
+        let new = self.new_payment(&event, register, &terminal, entry.id(), &place, too_old.clone(), received.wall);
         let stub = Payment::from(&new);
         let asked = Instant::now();
         let begun = self.life.journal.begin(new).await;
@@ -201,13 +201,13 @@ impl Intake {
         match (begun, too_old, place) {
             (Ok(Begun::New { original }), None, Ok(place)) => {
                 let job = self.job(stub, original, place, entry, received);
-                Ok(self.run(terminal, job, received).await)
+                Ok(self.run(&terminal, job, received).await)
             }
             (Ok(Begun::New { .. }), Some(why), place) => {
                 drop((place, entry));
                 Ok(self.expired_at_once(stub, &why).await)
             }
-            (Ok(Begun::New { .. }), None, Err(refusal)) => Err(refused(refusal, terminal)),
+            (Ok(Begun::New { .. }), None, Err(refusal)) => Err(refused(refusal, &terminal)),
             (Ok(other), _, place) => {
                 // A repeat needs no place, and it may wait for long.
                 drop((place, entry));
@@ -247,6 +247,7 @@ impl Intake {
             (None, Ok(_)) => Admission::Queue,
             (None, Err(_)) => Admission::Refuse,
         };
+        let current = terminal.current();
         NewPayment {
             id,
             keys: identity::keys(event),
@@ -254,11 +255,11 @@ impl Intake {
             amount: event.amount,
             tip_minor: event.tip_minor,
             register: register.to_owned(),
-            terminal: (*terminal.key).clone(),
+            terminal: current.key.clone(),
             document: event.document.clone(),
             undoes: None,
             again_of: None,
-            accept_partial: terminal.accept_partial,
+            accept_partial: current.accept_partial,
             received_at,
             admission,
             repeat: RepeatRule {
@@ -298,9 +299,10 @@ impl Intake {
             operation = %payment.operation, amount = %payment.amount, state = %payment.state,
             document = payment.document.as_ref().map(|document| document.number.as_str()), "payment received"
         );
+        self.life.announce(&payment);
         let waiter = job.entry.waiter();
-        if terminal.hand_over(job).is_err() {
-            tracing::error!(payment = %payment.id, "the terminal's task is gone; a restart settles the payment");
+        if let Err(job) = terminal.hand_over(job) {
+            terminal.abandon(&self.life, job).await;
         }
         self.wait(waiter, &payment, received).await
     }
@@ -312,8 +314,8 @@ impl Intake {
         let told = match self.life.live.waiter(payment.id) {
             Some(waiter) => self.wait(waiter, payment, received).await,
             None if payment.state.is_final() || payment.state == State::InDoubt => self.tell(payment),
-            // It ended between the journal's look and this one.
-            None => self.tell_present(payment).await,
+            // It ended between the journal's look and this one, or its end could not be written down.
+            None => self.tell_unattended(payment).await,
         };
         Told { answer: told.answer.replayed(), ..told }
     }
@@ -335,6 +337,20 @@ impl Intake {
             // Its request was given up before it began.
             Ok(None) => without(Answer::come_again(Code::JournalUnavailable, "the payment was not begun; try again")),
             Err(error) => without(Answer::unwritten(payment, &error.to_string(), &self.config.answers)),
+        }
+    }
+
+    /// A payment that nobody is at: if it is open all the same, only a restart finds out what became of it.
+    async fn tell_unattended(&self, payment: &Payment) -> Told {
+        match self.life.journal.payment(payment.id).await {
+            Ok(Some(payment)) if payment.state == State::Dispatched => {
+                without(Answer::unwritten(&payment, "the journal failed", &self.config.answers))
+            }
+            Ok(Some(payment)) if payment.state == State::Received => without(Answer::come_again(
+                Code::JournalUnavailable,
+                "the payment never started; send it again after a restart",
+            )),
+            _ => self.tell_present(payment).await,
         }
     }
 
@@ -377,7 +393,7 @@ fn unknown_register(unknown: UnknownRegister) -> Answer {
 }
 
 fn refused(refusal: Refusal, terminal: &Terminal) -> Answer {
-    let name = &terminal.key.name;
+    let name = terminal.name();
     let (code, message) = match refusal {
         Refusal::InDoubt => (
             Code::TerminalInDoubt,

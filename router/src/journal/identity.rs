@@ -199,8 +199,11 @@ fn same_document(candidates: Vec<Found>, new: &NewPayment) -> Option<Judgement> 
     if let Some(first) = running.into_iter().chain(unread).next() {
         return Some(Judgement::Joins(first));
     }
-    let suspected = delivered.into_iter().filter(|_| !new.repeat.allow).chain(elsewhere);
-    suspected.filter(|_| !new.repeat.confirmed).next().map(|first| Judgement::Refused(Code::SuspectedRepeat, first))
+    if new.repeat.confirmed {
+        return None;
+    }
+    let suspected = delivered.into_iter().filter(|_| !new.repeat.allow);
+    suspected.chain(elsewhere).next().map(|first| Judgement::Refused(Code::SuspectedRepeat, first))
 }
 
 /// What a refund or a reversal undoes: the payment that was named, or the one approved sale of a refund's document, at the

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tillswitch_core::{
-    AbortHandle, Cause, DriverError, Notes, Original, Outcome, PaymentRequest, Reason, TerminalDriver,
+    AbortHandle, Cause, DriverError, Notes, Operation, Original, Outcome, PaymentRequest, Reason, TerminalDriver,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,7 +16,7 @@ use super::stop::{Stages, Stop};
 use crate::code::Code;
 use crate::config::TerminalConfig;
 use crate::journal::{Actor, JournalError, Payment, State, Verdict};
-use crate::life::{self, Life};
+use crate::life::{self, Life, persist};
 use crate::live::{Entry, Progress};
 use crate::metrics::Stage;
 
@@ -57,21 +57,32 @@ pub(super) struct Attempt {
     pub life: Life,
     pub gate: Gate,
     pub stop: watch::Receiver<Stop>,
+    /// Whoever has the other half may ask the terminal to stop.
+    pub abort: Arc<AbortHandle>,
 }
 
 impl Attempt {
     /// Runs the payment. Whatever happens, its end is on disk or whoever waits hears that it is not.
     pub async fn run(mut self, driver: Box<dyn TerminalDriver>, mut job: Job) -> Attempted {
+        // Dropped before the job is, so that the door is shut before a panic gives the place back.
+        let mut guard = ShutOnPanic { gate: self.gate.clone(), armed: true };
         let taken = Instant::now();
         job.place.start();
         if let Err(error) = self.dispatch(&mut job.payment).await {
             self.not_begun(job, error).await;
+            guard.armed = false;
             return Attempted { driver: Some(driver), doubt: None, unwritten: false };
         }
         let register = job.payment.register.clone();
         self.life.metrics.started(&register);
         self.life.metrics.overhead(Stage::Dispatch, taken.elapsed());
-        let (driver, result) = self.execute(driver, &job).await;
+        let (driver, result) = if Instant::now() < job.queue_until {
+            self.execute(driver, &job).await
+        } else {
+            // The disk took so long that the answer may have gone out, or the customer may have.
+            let message = "the journal took too long, so the terminal was not started; try again";
+            (Some(driver), Err(DriverError::not_started(Cause::Busy, message)))
+        };
         let outcome_at = Instant::now();
         self.life.note_contact(&self.config.name, result.as_ref().err());
         let mut payment = job.payment;
@@ -90,14 +101,17 @@ impl Attempt {
             Err(error) => Progress::Unwritten(error.to_string().into()),
         });
         self.life.metrics.overhead(Stage::Reply, outcome_at.elapsed());
+        guard.armed = false;
         Attempted { driver, doubt, unwritten }
     }
 
     async fn dispatch(&self, payment: &mut Payment) -> Result<(), JournalError> {
         if payment.state == State::Received {
-            self.life.journal.dispatch(payment.id).await?;
+            let journal = &self.life.journal;
+            persist(|| journal.dispatch(payment.id)).await?;
             payment.state = State::Dispatched;
             payment.dispatched_at = Some(SystemTime::now());
+            self.life.announce(payment);
         }
         Ok(())
     }
@@ -125,19 +139,19 @@ impl Attempt {
             );
             return (Some(driver), Err(DriverError::not_started(Cause::WrongCurrency, message)));
         }
-        let abort = AbortHandle::new();
-        let running = tokio::spawn(command(driver, request(job), self.session(job, &abort)));
-        self.watch(running, job, abort).await
+        let running = tokio::spawn(command(driver, request(job), self.session(job)));
+        self.watch(running, job).await
     }
 
-    fn session(&self, job: &Job, abort: &AbortHandle) -> JournalSession {
+    fn session(&self, job: &Job) -> JournalSession {
         JournalSession {
             id: job.payment.id,
             terminal: self.config.name.as_str().into(),
             journal: self.life.journal.clone(),
             metrics: self.life.metrics.clone(),
+            events: self.life.events.clone(),
             notes: Notes::default(),
-            abort: abort.abort(),
+            abort: self.abort.abort(),
             display: Some(job.entry.display()),
         }
     }
@@ -148,24 +162,24 @@ impl Attempt {
         &mut self,
         mut running: JoinHandle<Finished>,
         job: &Job,
-        abort: AbortHandle,
     ) -> (Option<Box<dyn TerminalDriver>>, Result<Outcome, DriverError>) {
         let deadline = Instant::now() + self.config.payment_deadline;
         let mut wait_until = job.wait_until;
+        let _never_left_alone = DropOnDrop(running.abort_handle());
         loop {
             tokio::select! {
                 finished = &mut running => return finished_or_lost(finished),
                 () = sleep_until(deadline) => {
                     let why = format!("no outcome within {} s (`payment_deadline`)", self.config.payment_deadline.as_secs());
-                    return (None, let_go(running, why).await);
+                    return let_go(running, why).await;
                 }
                 () = self.stop.grace_is_over() => {
-                    return (None, let_go(running, "the router had to stop before the outcome".into()).await);
+                    return let_go(running, "the router had to stop before the outcome".into()).await;
                 }
                 () = until(wait_until) => {
                     wait_until = None;
                     tracing::info!(payment = %job.payment.id, "the answer's time is over, the terminal is asked to stop");
-                    abort.request();
+                    self.abort.request();
                 }
             }
         }
@@ -178,10 +192,33 @@ impl Attempt {
     ) -> Result<(), JournalError> {
         let end = life::end_of(result, SystemTime::now());
         self.life.finish(payment, end).await?;
-        if let Some(message) = shortfall(payment) {
+        if let Some(message) = mismatch(payment) {
             self.life.incident(payment, message, None).await;
         }
         Ok(())
+    }
+}
+
+/// Shuts the door of a terminal when its payment's own code crashes: only a restart knows what became of it.
+struct ShutOnPanic {
+    gate: Gate,
+    armed: bool,
+}
+
+impl Drop for ShutOnPanic {
+    fn drop(&mut self) {
+        if self.armed {
+            self.gate.set_in_doubt(true);
+        }
+    }
+}
+
+/// Drops a command together with whoever waits for it: no second driver may meet it at the terminal.
+struct DropOnDrop(tokio::task::AbortHandle);
+
+impl Drop for DropOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -208,13 +245,19 @@ fn finished_or_lost(
     }
 }
 
-/// Drops a command that is still running, and waits until it has let go of its terminal.
-async fn let_go(running: JoinHandle<Finished>, why: String) -> Result<Outcome, DriverError> {
+/// Drops a command that is still running, and waits until it has let go of its terminal. If it ended at the last moment, its
+/// word counts.
+async fn let_go(
+    running: JoinHandle<Finished>,
+    why: String,
+) -> (Option<Box<dyn TerminalDriver>>, Result<Outcome, DriverError>) {
     running.abort();
-    if timeout(LET_GO, running).await.is_err() {
-        tracing::error!("a driver holds on to its terminal although it was dropped: {why}");
+    match timeout(LET_GO, running).await {
+        Ok(Ok((driver, result))) => return (Some(driver), result),
+        Ok(Err(_)) => {}
+        Err(_) => tracing::error!("a driver holds on to its terminal although it was dropped: {why}"),
     }
-    Err(DriverError::in_doubt(Cause::DriverLost, why))
+    (None, Err(DriverError::in_doubt(Cause::DriverLost, why)))
 }
 
 async fn until(instant: Option<Instant>) {
@@ -253,11 +296,17 @@ fn undone(original: &Payment) -> Option<Original> {
 }
 
 /// What is to be said about an approval that is not what was asked.
-pub(super) fn shortfall(payment: &Payment) -> Option<String> {
+pub(super) fn mismatch(payment: &Payment) -> Option<String> {
     let Some(Verdict::Said { outcome: Outcome::Approved(approval) }) = &payment.verdict else { return None };
     let (asked, approved) = (payment.amount, approval.amount);
-    let short = approved.currency() != asked.currency() || approved.minor() < asked.minor();
-    short.then(|| format!("the terminal approved {approved} of {asked}; collect the rest or undo it at the terminal"))
+    if approved.currency() != asked.currency() || approved.minor() < asked.minor() {
+        return Some(format!(
+            "the terminal approved {approved} of {asked}; collect the rest or undo it at the terminal"
+        ));
+    }
+    // More than asked is a tip, but nobody tips a refund.
+    let too_much = payment.operation != Operation::Sale && approved.minor() > asked.minor();
+    too_much.then(|| format!("the terminal gave back {approved} instead of {asked}; look at its slip"))
 }
 
 /// The end of a payment that never started.

@@ -22,6 +22,8 @@ struct Places {
     waiting: usize,
     queue: usize,
     in_doubt: bool,
+    /// Another driver still has the terminal.
+    held: bool,
     closing: bool,
 }
 
@@ -54,7 +56,8 @@ enum PlaceKind {
 impl Gate {
     /// A free terminal with a queue of this length.
     pub fn new(queue: usize) -> Gate {
-        let places = Places { promised: false, running: false, waiting: 0, queue, in_doubt: false, closing: false };
+        let places =
+            Places { promised: false, running: false, waiting: 0, queue, in_doubt: false, held: false, closing: false };
         Gate(Arc::new(Inner { places: Mutex::new(places), changed: Notify::new() }))
     }
 
@@ -67,6 +70,9 @@ impl Gate {
         if places.in_doubt {
             return Err(Refusal::InDoubt);
         }
+        if places.held {
+            return Err(Refusal::Busy);
+        }
         if !places.promised && !places.running && places.waiting == 0 {
             places.promised = true;
             return Ok(self.place(PlaceKind::Promised));
@@ -76,6 +82,27 @@ impl Gate {
         }
         places.waiting += 1;
         Ok(self.place(PlaceKind::Waiting))
+    }
+
+    /// Takes the terminal for something that goes before whoever waits, if nobody has it and nobody was promised it.
+    pub fn claim(&self) -> Option<Place> {
+        let mut places = self.places();
+        if places.promised || places.running || places.in_doubt {
+            return None;
+        }
+        places.running = true;
+        Some(self.place(PlaceKind::Running))
+    }
+
+    /// Sets how many may wait.
+    pub fn set_queue(&self, queue: usize) {
+        self.places().queue = queue;
+    }
+
+    /// Shuts the door while another driver still has the terminal.
+    pub fn set_held(&self, held: bool) {
+        self.places().held = held;
+        self.0.changed.notify_one();
     }
 
     /// Whether a payment that waits may start now. The promised one goes first: on disk it is dispatched already.
@@ -102,8 +129,11 @@ impl Gate {
 
     /// Shuts the door for good.
     pub fn close(&self) {
-        self.places().closing = true;
-        self.0.changed.notify_one();
+        let was_closing = std::mem::replace(&mut self.places().closing, true);
+        // A task that closes in every round must not wake itself for ever.
+        if !was_closing {
+            self.0.changed.notify_one();
+        }
     }
 
     /// Whether the terminal is at something.

@@ -6,57 +6,108 @@
 //! | `task` | what a terminal does next |
 //! | `attempt` | one payment, from its place to an end on disk |
 //! | `recovery` | what became of the payments in doubt |
+//! | `maintenance` | what a terminal does besides payments |
+//! | `request` | what somebody else may want of a terminal's task |
 //! | `session` | what a running driver can ask of the router |
 //! | `stop` | the stages of a graceful stop |
 
 mod attempt;
 mod gate;
+mod maintenance;
 mod recovery;
+mod request;
 mod session;
 mod stop;
 mod task;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tillswitch_core::Evidence;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use arc_swap::ArcSwap;
+use tillswitch_core::{Evidence, PaymentId};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub use attempt::Job;
 pub use gate::{Place, Refusal};
+pub use maintenance::{Report, Work};
+pub use request::{AbortAnswer, NotDone, NotSettled};
 pub use stop::Stop;
 
 use crate::config::TerminalConfig;
-use crate::journal::{JournalError, Payment, TerminalKey};
+use crate::journal::{End, JournalError, Payment, TerminalKey};
 use crate::life::Life;
 use crate::metrics::Metrics;
 use gate::Gate;
 use recovery::Doubts;
-use task::Task;
+use request::Request;
+use task::{Links, Task};
 
 /// What a stop takes at most behind its grace: letting go of drivers and saying good-bye.
 const FAREWELL: Duration = Duration::from_secs(15);
+/// Requests that wait for a terminal's task at most.
+const REQUESTS: usize = 16;
+/// How long a reload waits for terminals that could take over their new settings at once.
+const QUICK: Duration = Duration::from_millis(500);
 
 /// All terminals of a configuration, running.
-#[derive(Debug)]
 pub struct Terminals {
-    by_name: BTreeMap<String, Terminal>,
-    stop: watch::Sender<Stop>,
-    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    life: Life,
+    by_name: ArcSwap<BTreeMap<String, Terminal>>,
+    tasks: Mutex<Vec<Running>>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
 }
 
-/// The way to one terminal's task.
-#[derive(Clone, Debug)]
+/// A terminal's task, as it is stopped and waited for.
+struct Running {
+    name: String,
+    address: String,
+    stop: watch::Sender<Stop>,
+    task: JoinHandle<Vec<Payment>>,
+}
+
+/// The way to one terminal's task. Cheap to clone.
+#[derive(Clone)]
 pub struct Terminal {
-    /// What it is, as kept with its payments.
-    pub key: Arc<TerminalKey>,
-    /// Whether an approval for less may stand there.
-    pub accept_partial: bool,
+    name: Arc<str>,
+    current: Arc<ArcSwap<Current>>,
     gate: Gate,
     jobs: mpsc::Sender<Job>,
+    requests: mpsc::Sender<Request>,
+}
+
+/// What a terminal is at the moment.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// As kept with its payments.
+    pub key: TerminalKey,
+    /// Whether an approval for less may stand there.
+    pub accept_partial: bool,
+    /// What it was built from, to tell whether a reload changes it.
+    config: Arc<TerminalConfig>,
+}
+
+impl Current {
+    /// Its configuration.
+    pub fn config(&self) -> &TerminalConfig {
+        &self.config
+    }
+}
+
+/// What a reload did to the terminals.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Reloaded {
+    /// Were started.
+    pub added: Vec<String>,
+    /// Have their new settings.
+    pub changed: Vec<String>,
+    /// End after their running payment.
+    pub removed: Vec<String>,
+    /// Take over their new settings once their running payment has ended, or the one in doubt is settled.
+    pub waiting: Vec<String>,
 }
 
 impl Terminals {
@@ -66,51 +117,161 @@ impl Terminals {
         configs: impl IntoIterator<Item = Arc<TerminalConfig>>,
         life: &Life,
     ) -> Result<Terminals, JournalError> {
-        let (stop, stopped) = watch::channel(Stop::Run);
         let mut doubts = life.journal.in_doubt().await?;
-        let (mut tasks, mut by_name) = (JoinSet::new(), BTreeMap::new());
+        let (mut tasks, mut by_name) = (Vec::new(), BTreeMap::new());
         for config in configs {
-            let key = key_of(&config);
-            let own = doubts.extract_if(.., |payment| payment.terminal == key).collect();
-            let (terminal, task) = terminal(config, key, life, stopped.clone(), own);
-            by_name.insert(terminal.key.name.clone(), terminal);
-            tasks.spawn(task.run());
+            let key = current(&config).key;
+            let own: Vec<Payment> = doubts.extract_if(.., |payment| payment.terminal == key).collect();
+            let name = config.name.clone();
+            let (terminal, running) = launch(config, life, own, None);
+            by_name.insert(name, terminal);
+            tasks.push(running);
         }
         for payment in doubts {
+            life.metrics.doubt_began(&payment);
             orphan(life, &payment).await?;
         }
-        Ok(Terminals { by_name, stop, tasks: tokio::sync::Mutex::new(tasks) })
+        Ok(Terminals {
+            life: life.clone(),
+            by_name: ArcSwap::from_pointee(by_name),
+            tasks: Mutex::new(tasks),
+            reloading: tokio::sync::Mutex::default(),
+        })
     }
 
     /// The terminal with this name.
-    pub fn get(&self, name: &str) -> Option<&Terminal> {
-        self.by_name.get(name)
+    pub fn get(&self, name: &str) -> Option<Terminal> {
+        self.by_name.load().get(name).cloned()
+    }
+
+    /// All terminals, by name.
+    pub fn all(&self) -> Vec<Terminal> {
+        self.by_name.load().values().cloned().collect()
     }
 
     /// Shows in the metrics how many payments wait, whenever they are read.
-    pub fn show_queues_in(&self, metrics: &Metrics) {
-        let gates: Vec<(String, Gate)> =
-            self.by_name.iter().map(|(name, one)| (name.clone(), one.gate.clone())).collect();
+    pub fn show_queues_in(self: &Arc<Self>, metrics: &Metrics) {
+        let terminals = Arc::downgrade(self);
         metrics.before_render(move |metrics| {
-            for (name, gate) in &gates {
-                let (waiting, capacity) = gate.queue();
-                metrics.terminal_queue(name, waiting, capacity);
+            let now = terminals.upgrade().map_or_else(Vec::new, |terminals| terminals.all());
+            for terminal in now {
+                let (waiting, capacity) = terminal.gate.queue();
+                metrics.terminal_queue(&terminal.name, waiting, capacity);
             }
         });
     }
 
+    /// Changes to another set of terminals: an unchanged one keeps its task and connection. An address that moves from one
+    /// running terminal to another is refused: two drivers would meet at it.
+    pub async fn reload(&self, configs: &BTreeMap<String, TerminalConfig>) -> Result<Reloaded, String> {
+        let _alone = self.reloading.lock().await;
+        self.check_addresses(configs)?;
+        let mut report = Reloaded::default();
+        let mut by_name = BTreeMap::clone(&self.by_name.load());
+        let names: Vec<String> = by_name.keys().cloned().collect();
+        for name in names.into_iter().filter(|name| !configs.contains_key(name)) {
+            by_name.remove(&name);
+            self.retire(&name);
+            report.removed.push(name);
+        }
+        let mut changes = Vec::new();
+        for (name, config) in configs {
+            match by_name.get(name) {
+                Some(terminal) if is_equal(terminal.current.load().config(), config) => {}
+                Some(terminal) => changes.push((name.clone(), terminal.configure(Arc::new(config.clone())).await)),
+                None => {
+                    by_name.insert(name.clone(), self.add(Arc::new(config.clone())));
+                    report.added.push(name.clone());
+                }
+            }
+        }
+        self.by_name.store(Arc::new(by_name));
+        for (name, changed) in changes {
+            let at_once = matches!(timeout(QUICK, changed).await, Ok(Ok(())));
+            let list = if at_once { &mut report.changed } else { &mut report.waiting };
+            list.push(name);
+        }
+        Ok(report)
+    }
+
+    fn check_addresses(&self, configs: &BTreeMap<String, TerminalConfig>) -> Result<(), String> {
+        let now = self.by_name.load();
+        for (name, config) in configs {
+            let address = &config.identity.address;
+            let holder = now
+                .iter()
+                .find(|(other, terminal)| *other != name && terminal.current().key.identity.address == *address);
+            let Some((holder, _)) = holder else { continue };
+            let is_renamed = !configs.contains_key(holder) && !now.contains_key(name);
+            if !is_renamed {
+                return Err(format!(
+                    "terminal {name:?} takes over the address {address} of {holder:?}; restart the router for that"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a terminal. If one that is ending has the same address, it waits for that one's driver to be gone.
+    fn add(&self, config: Arc<TerminalConfig>) -> Terminal {
+        let mut tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
+        tasks.retain(|running| !running.task.is_finished());
+        let before = tasks.iter().filter(|running| running.address == config.identity.address);
+        let gone = before.map(|running| running.stop.clone()).collect();
+        let (terminal, running) = launch(config, &self.life, Vec::new(), Some(gone));
+        tasks.push(running);
+        terminal
+    }
+
+    /// Ends a terminal's task; what is still in doubt then is left to a person.
+    fn retire(&self, name: &str) {
+        let mut tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
+        let Some(place) = tasks.iter().position(|running| running.name == name && *running.stop.borrow() == Stop::Run)
+        else {
+            return;
+        };
+        let Running { name, address, stop, task } = tasks.swap_remove(place);
+        stop.send_replace(Stop::Drain);
+        let life = self.life.clone();
+        let task = tokio::spawn(async move {
+            for payment in task.await.unwrap_or_default() {
+                if let Err(error) = orphan(&life, &payment).await {
+                    tracing::error!(payment = %payment.id, "it could not be left to a person: {error}");
+                }
+            }
+            Vec::new()
+        });
+        tasks.push(Running { name, address, stop, task });
+    }
+
     /// Starts nothing new, lets what runs end within `grace`, then drops it and says good-bye to every terminal.
     pub async fn stop(&self, grace: Duration) {
-        self.stop.send_replace(Stop::Drain);
-        let mut tasks = self.tasks.lock().await;
-        if timeout(grace, all(&mut tasks)).await.is_err() {
-            self.stop.send_replace(Stop::Now);
-            let _ = timeout(FAREWELL, all(&mut tasks)).await;
+        let running = std::mem::take(&mut *self.tasks.lock().expect("nothing panics while it holds the tasks"));
+        let (stops, mut tasks): (Vec<_>, Vec<_>) =
+            running.into_iter().map(|running| (running.stop, running.task)).unzip();
+        for stop in &stops {
+            stop.send_replace(Stop::Drain);
+        }
+        if timeout(grace, all_of(&mut tasks)).await.is_err() {
+            for stop in &stops {
+                stop.send_replace(Stop::Now);
+            }
+            let _ = timeout(FAREWELL, all_of(&mut tasks)).await;
         }
     }
 }
 
 impl Terminal {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is at the moment. Ask behind [`enter`](Self::enter): whoever is promised a terminal finds it unchanged.
+    pub fn current(&self) -> Arc<Current> {
+        self.current.load_full()
+    }
+
     /// Takes a place, or says why there is none.
     pub fn enter(&self) -> Result<Place, Refusal> {
         self.gate.enter()
@@ -124,25 +285,99 @@ impl Terminal {
         self.jobs.try_send(job).map_err(|error| error.into_inner())
     }
 
+    /// Ends a payment whose terminal's task is gone: nothing was sent, and nobody else is let in.
+    pub async fn abandon(&self, life: &Life, job: Job) {
+        self.gate.close();
+        task::abandon(life, job).await;
+    }
+
     /// Whether a payment in doubt keeps its door shut.
     pub fn is_in_doubt(&self) -> bool {
         self.gate.is_in_doubt()
     }
+
+    /// Whether it is at something.
+    pub fn is_busy(&self) -> bool {
+        self.gate.is_busy()
+    }
+
+    /// How many payments wait for it, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        self.gate.queue()
+    }
+
+    /// Does something besides payments, if the terminal is free.
+    pub async fn maintain(&self, work: Work) -> Result<Report, NotDone> {
+        let place = self.enter().map_err(NotDone::Refused)?;
+        if !place.is_immediate() {
+            return Err(NotDone::Refused(Refusal::Busy));
+        }
+        let report = self.ask(|answer| Request::Maintain { work, place, answer }).await.ok_or(NotDone::Gone)?;
+        report.map_err(NotDone::Driver)
+    }
+
+    /// Asks a payment to stop.
+    pub async fn abort(&self, id: PaymentId, operator: &str) -> AbortAnswer {
+        let operator = operator.to_owned();
+        let answer = self.ask(|answer| Request::Abort { id, operator, answer }).await;
+        answer.unwrap_or(AbortAnswer::NotRunning)
+    }
+
+    /// Takes a person's word about a payment in doubt.
+    pub async fn settle(&self, id: PaymentId, end: End, force: bool) -> Result<Payment, NotSettled> {
+        let answer = self.ask(|answer| Request::Settle { id, end, force, answer }).await;
+        answer.unwrap_or_else(|| Err(NotSettled::Journal(JournalError::ReadOnly("the router is stopping".into()))))
+    }
+
+    async fn configure(&self, config: Arc<TerminalConfig>) -> oneshot::Receiver<()> {
+        let (answer, answered) = oneshot::channel();
+        // A task that is gone needs no settings.
+        let _ = self.requests.send(Request::Configure { config, answer }).await;
+        answered
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).await.ok()?;
+        answered.await.ok()
+    }
 }
 
-fn key_of(config: &TerminalConfig) -> TerminalKey {
-    TerminalKey { name: config.name.clone(), driver: config.driver.clone(), identity: config.identity.clone() }
+/// Takes a person's word about a payment whose terminal is gone.
+pub async fn settle_orphan(life: &Life, id: PaymentId, end: End) -> Result<Payment, NotSettled> {
+    task::settle(life, id, end).await
 }
 
-fn terminal(
+/// Whether a terminal need not notice a reload.
+fn is_equal(old: &TerminalConfig, new: &TerminalConfig) -> bool {
+    old.driver == new.driver
+        && old.settings.table == new.settings.table
+        && old.settings.secrets == new.settings.secrets
+        && old.settings.base_dir == new.settings.base_dir
+        && old.identity == new.identity
+        && old.currency == new.currency
+        && old.queue == new.queue
+        && old.payment_deadline == new.payment_deadline
+        && old.accept_partial == new.accept_partial
+}
+
+fn current(config: &Arc<TerminalConfig>) -> Current {
+    let key =
+        TerminalKey { name: config.name.clone(), driver: config.driver.clone(), identity: config.identity.clone() };
+    Current { key, accept_partial: config.accept_partial, config: config.clone() }
+}
+
+/// Starts a terminal's task; behind the ends of those that have its address now, if there are any.
+fn launch(
     config: Arc<TerminalConfig>,
-    key: TerminalKey,
     life: &Life,
-    stop: watch::Receiver<Stop>,
     in_doubt: Vec<Payment>,
-) -> (Terminal, Task) {
+    behind: Option<Vec<watch::Sender<Stop>>>,
+) -> (Terminal, Running) {
     let gate = Gate::new(config.queue);
-    let (sender, jobs) = mpsc::channel(config.queue + 2);
+    let (stop, stopped) = watch::channel(Stop::Run);
+    let (jobs, job_receiver) = mpsc::channel(config.queue + 2);
+    let (requests, request_receiver) = mpsc::channel(REQUESTS);
     let mut doubts = Doubts::default();
     for payment in in_doubt {
         life.metrics.doubt_began(&payment);
@@ -151,14 +386,27 @@ fn terminal(
         }
     }
     gate.set_in_doubt(!doubts.is_empty());
+    let now = Arc::new(ArcSwap::from_pointee(current(&config)));
     let terminal =
-        Terminal { key: Arc::new(key), accept_partial: config.accept_partial, gate: gate.clone(), jobs: sender };
-    (terminal, Task::new(config, life.clone(), gate, jobs, stop, doubts))
+        Terminal { name: config.name.as_str().into(), current: now.clone(), gate: gate.clone(), jobs, requests };
+    let links = Links { jobs: job_receiver, requests: request_receiver, stop: stopped, current: now };
+    let (name, address) = (config.name.clone(), config.identity.address.clone());
+    let task = Task::new(config, life.clone(), gate.clone(), links, doubts);
+    let behind = behind.unwrap_or_default();
+    gate.set_held(!behind.is_empty());
+    let task = tokio::spawn(async move {
+        for other in behind {
+            // The other task holds the receiver until its driver is gone.
+            other.closed().await;
+        }
+        gate.set_held(false);
+        task.run().await
+    });
+    (terminal, Running { name, address, stop, task })
 }
 
 /// A payment in doubt whose terminal is gone or has become another one.
 async fn orphan(life: &Life, payment: &Payment) -> Result<(), JournalError> {
-    life.metrics.doubt_began(payment);
     if payment.waits_for_person {
         return Ok(());
     }
@@ -169,6 +417,10 @@ async fn orphan(life: &Life, payment: &Payment) -> Result<(), JournalError> {
     recovery::leave(life, payment, Evidence::new(message)).await
 }
 
-async fn all(tasks: &mut JoinSet<()>) {
-    while tasks.join_next().await.is_some() {}
+async fn all_of(tasks: &mut [JoinHandle<Vec<Payment>>]) {
+    for task in tasks {
+        if !task.is_finished() {
+            let _ = task.await;
+        }
+    }
 }

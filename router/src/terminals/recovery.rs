@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tillswitch_core::{AbortHandle, Cause, DriverError, Evidence, Reason, Resolution, TerminalDriver};
+use tillswitch_core::{AbortHandle, Cause, DriverError, Evidence, PaymentId, Reason, Resolution, TerminalDriver};
 use tokio::time::{Instant, timeout};
 
-use super::attempt::{request_of, shortfall};
+use super::attempt::{mismatch, request_of};
 use super::session::JournalSession;
 use crate::config::TerminalConfig;
 use crate::journal::{Actor, JournalError, Payment, State};
@@ -60,6 +60,21 @@ impl Doubts {
     /// When the next one is due.
     pub fn next(&self) -> Option<Instant> {
         self.0.iter().map(|doubt| doubt.next).min()
+    }
+
+    /// Whether this payment waits here, and how often its terminal was asked about it.
+    pub fn asked(&self, id: PaymentId) -> Option<usize> {
+        self.0.iter().find(|doubt| doubt.payment.id == id).map(|doubt| doubt.asked)
+    }
+
+    /// Forgets a payment that somebody has settled.
+    pub fn forget(&mut self, id: PaymentId) {
+        self.0.retain(|doubt| doubt.payment.id != id);
+    }
+
+    /// What is still open, when nobody will ask any more.
+    pub fn into_payments(self) -> Vec<Payment> {
+        self.0.into_iter().map(|doubt| doubt.payment).collect()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -121,6 +136,7 @@ async fn question(
         terminal: config.name.as_str().into(),
         journal: life.journal.clone(),
         metrics: life.metrics.clone(),
+        events: life.events.clone(),
         notes: payment.notes.clone(),
         abort: AbortHandle::new().abort(),
         display: None,
@@ -157,7 +173,7 @@ async fn settle(
     match answer {
         Ok(Resolution::Known(outcome)) => {
             life.finish(payment, life::said(outcome, Actor::Recovery, now)).await?;
-            if let Some(message) = shortfall(payment) {
+            if let Some(message) = mismatch(payment) {
                 life.incident(payment, message, None).await;
             }
         }

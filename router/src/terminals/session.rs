@@ -8,6 +8,7 @@ use tillswitch_core::{Abort, Display, NotStored, Notes, Outcome, PaymentId, Prog
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::events::{Event, Events};
 use crate::journal::{Incident, Journal, JournalError};
 use crate::live;
 use crate::metrics::Metrics;
@@ -21,6 +22,7 @@ pub(super) struct JournalSession {
     pub terminal: Arc<str>,
     pub journal: Arc<dyn Journal>,
     pub metrics: Metrics,
+    pub events: Events,
     pub notes: Notes,
     pub abort: Abort,
     /// Where lines for the cashier go, if anybody may look.
@@ -31,6 +33,8 @@ pub(super) struct JournalSession {
 impl Display for JournalSession {
     fn show(&mut self, progress: Progress) {
         tracing::debug!(payment = %self.id, terminal = %self.terminal, line = %progress.message, "progress");
+        let (terminal, payment) = (self.terminal.clone(), Some(self.id));
+        self.events.send(Event::Line { terminal, payment, line: progress.message.clone() });
         let Some(display) = &self.display else { return };
         display.send_if_modified(|state| match state {
             live::Progress::Running(line) => {
@@ -83,12 +87,14 @@ impl Session for JournalSession {
         };
         tracing::error!(terminal = %self.terminal, payment = ?earlier.map(|id| id.to_string()), "{message}");
         self.metrics.incident(&self.terminal);
+        let terminal = self.terminal.clone();
+        self.events.send(Event::Incident { terminal, payment: earlier, message: message.clone() });
         let incident = Incident { at: SystemTime::now(), message, said: Some(said.clone()) };
         stored(self.journal.incident(earlier, &self.terminal, incident)).await
     }
 }
 
-async fn stored(write: impl Future<Output = Result<(), JournalError>>) -> Result<(), NotStored> {
+pub(super) async fn stored(write: impl Future<Output = Result<(), JournalError>>) -> Result<(), NotStored> {
     match timeout(STORE_LIMIT, write).await {
         Ok(result) => result.map_err(|error| NotStored(error.to_string())),
         Err(_) => Err(NotStored(format!("the disk took longer than {} s", STORE_LIMIT.as_secs()))),

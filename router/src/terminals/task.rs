@@ -1,22 +1,27 @@
 //! The task of one terminal: it owns the driver, starts one thing at a time, and never forgets a payment in doubt.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tillswitch_core::TerminalDriver;
-use tokio::sync::{mpsc, watch};
+use arc_swap::ArcSwap;
+use tillswitch_core::{AbortHandle, DriverError, PaymentId, TerminalDriver};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::{Attempt, Job, expired};
-use super::gate::Gate;
+use super::gate::{Gate, Place};
+use super::maintenance::{self, Report, Work};
 use super::recovery::{Doubt, Doubts, ask};
+use super::request::{AbortAnswer, NotSettled, Request};
 use super::stop::{Stages, Stop};
+use super::{Current, current};
 use crate::code::Code;
 use crate::config::TerminalConfig;
-use crate::journal::{End, State};
-use crate::life::Life;
+use crate::journal::{Actor, End, JournalError, Payment, State};
+use crate::life::{self, Life};
 use crate::live::Progress;
 
 /// How long a driver may take to leave its terminal in good order.
@@ -24,18 +29,42 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How long to wait before a driver that could not be built is built again.
 const REBUILD_PAUSE: Duration = Duration::from_secs(30);
 
+/// What connects a task with the rest of the router.
+pub(super) struct Links {
+    pub jobs: mpsc::Receiver<Job>,
+    pub requests: mpsc::Receiver<Request>,
+    pub stop: watch::Receiver<Stop>,
+    /// What the terminal is at the moment.
+    pub current: Arc<ArcSwap<Current>>,
+}
+
 pub(super) struct Task {
     config: Arc<TerminalConfig>,
     life: Life,
     gate: Gate,
-    jobs: mpsc::Receiver<Job>,
-    stop: watch::Receiver<Stop>,
+    links: Links,
     driver: Option<Box<dyn TerminalDriver>>,
     waiting: VecDeque<Job>,
+    /// Work that has its place and waits for the present activity to end.
+    work: Option<(Work, Place, Reported)>,
+    /// Settings for the next quiet moment.
+    next: Option<(Arc<TerminalConfig>, oneshot::Sender<()>)>,
     doubts: Doubts,
     /// An end could not be written down: only a restart knows what became of it.
     unwritten: bool,
-    activity: Option<JoinHandle<Done>>,
+    activity: Option<Activity>,
+}
+
+/// Where the report of a piece of work goes.
+type Reported = oneshot::Sender<Result<Report, DriverError>>;
+
+/// What the terminal is at.
+struct Activity {
+    running: JoinHandle<Done>,
+    /// The payment that is made or asked about.
+    payment: Option<PaymentId>,
+    /// How to ask a payment to stop.
+    abort: Option<Arc<AbortHandle>>,
 }
 
 /// What an activity gives back.
@@ -48,79 +77,84 @@ struct Done {
 enum After {
     Nothing,
     Unwritten,
-    New(crate::journal::Payment),
+    New(Payment),
     Again(Doubt),
 }
 
 impl Task {
-    pub fn new(
-        config: Arc<TerminalConfig>,
-        life: Life,
-        gate: Gate,
-        jobs: mpsc::Receiver<Job>,
-        stop: watch::Receiver<Stop>,
-        doubts: Doubts,
-    ) -> Task {
+    pub fn new(config: Arc<TerminalConfig>, life: Life, gate: Gate, links: Links, doubts: Doubts) -> Task {
         Task {
             config,
             life,
             gate,
-            jobs,
-            stop,
+            links,
             driver: None,
             waiting: VecDeque::new(),
+            work: None,
+            next: None,
             doubts,
             unwritten: false,
             activity: None,
         }
     }
 
-    /// Runs until the router stops.
-    pub async fn run(mut self) {
+    /// Runs until it is told to stop. Gives back the payments that are still in doubt.
+    pub async fn run(mut self) -> Vec<Payment> {
         loop {
+            if self.is_draining() {
+                self.gate.close();
+            }
             self.expire_waiting().await;
+            self.configure().await;
             self.start_next().await;
             let wake = self.next_wake();
-            let draining = *self.stop.borrow() >= Stop::Drain;
-            if draining && self.activity.is_none() && self.gate_is_empty() {
+            let draining = self.is_draining();
+            if draining && self.activity.is_none() && self.is_empty() {
                 break;
             }
             tokio::select! {
                 done = finished(&mut self.activity) => self.take_back(done),
-                Some(job) = self.jobs.recv() => self.waiting.push_back(job),
+                Some(job) = self.links.jobs.recv() => self.waiting.push_back(job),
+                Some(request) = self.links.requests.recv() => self.hear(request).await,
                 () = self.gate.changed() => {}
                 () = sleep_until(wake) => {}
-                () = self.stop.draining(), if !draining => self.gate.close(),
+                () = self.links.stop.draining(), if !draining => {}
             }
         }
+        self.say_goodbye().await;
+        self.doubts.into_payments()
+    }
+
+    fn is_draining(&self) -> bool {
+        *self.links.stop.borrow() >= Stop::Drain
+    }
+
+    /// Nobody has a place any more, not even one whose payment is still being written down.
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.links.jobs.is_empty() && !self.gate.is_busy() && self.gate.queue().0 == 0
+    }
+
+    async fn say_goodbye(&mut self) {
         if let Some(mut driver) = self.driver.take() {
             let _ = timeout(FAREWELL, driver.close()).await;
         }
-    }
-
-    /// Nobody is promised the terminal and nobody waits.
-    fn gate_is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.jobs.is_empty() && !self.gate.is_busy()
     }
 
     async fn start_next(&mut self) {
         if self.activity.is_some() {
             return;
         }
-        if *self.stop.borrow() == Stop::Run
+        if !self.is_draining()
             && let Some(doubt) = self.doubts.take_due()
         {
             match self.driver() {
                 Some(driver) => self.start_question(driver, doubt),
                 None => self.doubts.put_back(doubt),
             }
-            return;
-        }
-        if let Some(job) = self.next_job() {
-            match self.driver() {
-                Some(driver) => self.start_attempt(driver, job),
-                None => self.turn_away(job, Code::TerminalUnreachable, "the driver cannot be built; see the log").await,
-            }
+        } else if let Some((work, place, answer)) = self.work.take() {
+            self.start_work(work, place, answer);
+        } else if let Some(job) = self.next_job() {
+            self.start_payment(job).await;
         }
     }
 
@@ -132,22 +166,52 @@ impl Task {
         if self.gate.may_start_waiting() { self.waiting.pop_front() } else { None }
     }
 
+    async fn start_payment(&mut self, job: Job) {
+        if job.payment.terminal != self.links.current.load().key {
+            let message = "the terminal's settings changed while the payment waited; send it again";
+            return self.turn_away(job, Code::TerminalBusy, message).await;
+        }
+        match self.driver() {
+            Some(driver) => self.start_attempt(driver, job),
+            None => self.turn_away(job, Code::TerminalUnreachable, "the driver cannot be built; see the log").await,
+        }
+    }
+
     fn start_attempt(&mut self, driver: Box<dyn TerminalDriver>, job: Job) {
         let (config, life) = (self.config.clone(), self.life.clone());
-        let attempt = Attempt { config, life, gate: self.gate.clone(), stop: self.stop.clone() };
-        self.activity = Some(tokio::spawn(async move {
+        let (gate, stop) = (self.gate.clone(), self.links.stop.clone());
+        let (payment, abort) = (Some(job.payment.id), Arc::new(AbortHandle::new()));
+        let attempt = Attempt { config, life, gate, stop, abort: abort.clone() };
+        let running = tokio::spawn(async move {
             let attempted = attempt.run(driver, job).await;
             let after = if attempted.unwritten { After::Unwritten } else { After::Nothing };
             Done { driver: attempted.driver, after: attempted.doubt.map_or(after, After::New) }
-        }));
+        });
+        self.activity = Some(Activity { running, payment, abort: Some(abort) });
     }
 
     fn start_question(&mut self, driver: Box<dyn TerminalDriver>, doubt: Doubt) {
         let (config, life) = (self.config.clone(), self.life.clone());
-        self.activity = Some(tokio::spawn(async move {
+        let payment = Some(doubt.payment.id);
+        let running = tokio::spawn(async move {
             let asked = ask(config, life, driver, doubt).await;
             Done { driver: asked.driver, after: asked.open.map_or(After::Nothing, After::Again) }
-        }));
+        });
+        self.activity = Some(Activity { running, payment, abort: None });
+    }
+
+    fn start_work(&mut self, work: Work, mut place: Place, answer: Reported) {
+        let Some(driver) = self.driver() else { return };
+        place.start();
+        let (name, life) = (self.config.name.clone(), self.life.clone());
+        let running = tokio::spawn(async move {
+            let (driver, report) = maintenance::run(&name, &life, driver, work).await;
+            drop(place);
+            // Whoever asked may have left.
+            let _ = answer.send(report);
+            Done { driver, after: After::Nothing }
+        });
+        self.activity = Some(Activity { running, payment: None, abort: None });
     }
 
     fn take_back(&mut self, done: Option<Done>) {
@@ -166,6 +230,10 @@ impl Task {
                 self.unwritten = true;
             }
         }
+        self.show_doubt();
+    }
+
+    fn show_doubt(&self) {
         self.gate.set_in_doubt(self.unwritten || !self.doubts.is_empty());
     }
 
@@ -174,9 +242,14 @@ impl Task {
         if let Some(driver) = self.driver.take() {
             return Some(driver);
         }
-        match self.config.factory.build(&self.config.settings) {
-            Ok(driver) => Some(driver),
-            Err(faults) => {
+        let build = || self.config.factory.build(&self.config.settings);
+        match catch_unwind(AssertUnwindSafe(build)) {
+            Ok(Ok(driver)) => Some(driver),
+            Err(_) => {
+                tracing::error!(terminal = %self.config.name, "the driver crashes while it is built");
+                None
+            }
+            Ok(Err(faults)) => {
                 for fault in faults {
                     tracing::error!(terminal = %self.config.name, "the driver cannot be built: {fault}");
                 }
@@ -185,8 +258,71 @@ impl Task {
         }
     }
 
+    async fn hear(&mut self, request: Request) {
+        match request {
+            Request::Maintain { work, place, answer } => self.work = Some((work, place, answer)),
+            Request::Configure { config, answer } => self.next = Some((config, answer)),
+            Request::Abort { id, operator, answer } => {
+                let _ = answer.send(self.abort(id, operator).await);
+            }
+            Request::Settle { id, end, force, answer } => {
+                let _ = answer.send(self.settle(id, end, force).await);
+            }
+        }
+    }
+
+    async fn abort(&mut self, id: PaymentId, operator: String) -> AbortAnswer {
+        let waits = self.waiting.iter().position(|job| job.payment.id == id && job.payment.state == State::Received);
+        if let Some(job) = waits.and_then(|place| self.waiting.remove(place)) {
+            let message = format!("stopped by {operator} before it started");
+            let actor = Actor::Operator(operator);
+            let end = life::because(State::Cancelled, Code::Cancelled, message, actor, std::time::SystemTime::now());
+            end_unstarted(&self.life, job, end).await;
+            return AbortAnswer::Cancelled;
+        }
+        let running = self.activity.as_ref().filter(|activity| activity.payment == Some(id));
+        match running.and_then(|activity| activity.abort.as_ref()) {
+            Some(abort) => {
+                abort.request();
+                AbortAnswer::Asked
+            }
+            None => AbortAnswer::NotRunning,
+        }
+    }
+
+    /// A person's word counts once the terminal had its say, or when it is forced. The first writer wins.
+    async fn settle(&mut self, id: PaymentId, end: End, force: bool) -> Result<Payment, NotSettled> {
+        let is_asked_now = self.activity.as_ref().is_some_and(|activity| activity.payment == Some(id));
+        if !force && (is_asked_now || self.doubts.asked(id) == Some(0)) {
+            return Err(NotSettled::StillAsking);
+        }
+        let payment = settle(&self.life, id, end).await?;
+        self.doubts.forget(id);
+        self.show_doubt();
+        Ok(payment)
+    }
+
+    /// Takes over new settings in a quiet moment: nothing runs, nobody was promised the terminal, nothing is in doubt.
+    async fn configure(&mut self) {
+        if self.activity.is_some() || self.unwritten || !self.doubts.is_empty() || self.next.is_none() {
+            return;
+        }
+        let Some(place) = self.gate.claim() else { return };
+        let Some((config, answer)) = self.next.take() else { return };
+        self.say_goodbye().await;
+        self.gate.set_queue(config.queue);
+        self.links.current.store(Arc::new(current(&config)));
+        self.config = config;
+        drop(place);
+        tracing::info!(terminal = %self.config.name, "the terminal has its new settings");
+        let _ = answer.send(());
+    }
+
     async fn expire_waiting(&mut self) {
-        let closing = *self.stop.borrow() >= Stop::Drain;
+        let closing = self.is_draining();
+        if closing {
+            self.work = None;
+        }
         let now = Instant::now();
         let mut kept = VecDeque::new();
         for job in std::mem::take(&mut self.waiting) {
@@ -204,17 +340,8 @@ impl Task {
         self.waiting = kept;
     }
 
-    /// Ends a payment that never started; its request may come again.
-    async fn turn_away(&mut self, mut job: Job, code: Code, message: &str) {
-        let end = expired(code, message);
-        // On disk a promised one is dispatched already; that nothing was sent is proof enough.
-        let end = if job.payment.state == State::Dispatched { End { state: State::Failed, ..end } } else { end };
-        let progress = match self.life.finish(&mut job.payment, end).await {
-            Ok(()) => Progress::Ended(Arc::new(job.payment)),
-            Err(error) => Progress::NotBegun { code: Code::JournalUnavailable, message: error.to_string().into() },
-        };
-        drop(job.place);
-        job.entry.end(progress);
+    async fn turn_away(&mut self, job: Job, code: Code, message: &str) {
+        turn_away(&self.life, job, code, message).await;
     }
 
     fn next_wake(&self) -> Instant {
@@ -225,10 +352,50 @@ impl Task {
     }
 }
 
+/// Ends a payment that nobody will ever start.
+pub(super) async fn abandon(life: &Life, job: Job) {
+    tracing::error!(payment = %job.payment.id, terminal = %job.payment.terminal.name, "the terminal's task is gone");
+    turn_away(life, job, Code::ShuttingDown, "the terminal's task is gone; restart the router, then send it again")
+        .await;
+}
+
+/// Ends a payment that never started; its request may come again.
+async fn turn_away(life: &Life, job: Job, code: Code, message: &str) {
+    let end = expired(code, message);
+    // On disk a promised one is dispatched already; that nothing was sent is proof enough.
+    let end = if job.payment.state == State::Dispatched { End { state: State::Failed, ..end } } else { end };
+    end_unstarted(life, job, end).await;
+}
+
+async fn end_unstarted(life: &Life, mut job: Job, end: End) {
+    let progress = match life.finish(&mut job.payment, end).await {
+        Ok(()) => Progress::Ended(Arc::new(job.payment)),
+        Err(error) => Progress::NotBegun { code: Code::JournalUnavailable, message: error.to_string().into() },
+    };
+    drop(job.place);
+    job.entry.end(progress);
+}
+
+/// Writes down what a person says about a payment in doubt.
+pub(super) async fn settle(life: &Life, id: PaymentId, end: End) -> Result<Payment, NotSettled> {
+    let found = life.journal.payment(id).await.map_err(NotSettled::Journal)?;
+    let mut payment = found.ok_or(NotSettled::Journal(JournalError::UnknownPayment(id)))?;
+    if payment.state != State::InDoubt {
+        return Err(NotSettled::NotInDoubt(payment.state.name().into()));
+    }
+    let wanted = (end.state, end.actor.clone());
+    life.finish(&mut payment, end).await.map_err(NotSettled::Journal)?;
+    // Somebody else may have been first.
+    if payment.state != wanted.0 {
+        return Err(NotSettled::NotInDoubt(payment.state.name().into()));
+    }
+    Ok(payment)
+}
+
 /// Completes when there is an activity and it has ended; `None` when it crashed.
-async fn finished(activity: &mut Option<JoinHandle<Done>>) -> Option<Done> {
+async fn finished(activity: &mut Option<Activity>) -> Option<Done> {
     match activity {
-        Some(running) => running.await.ok(),
+        Some(activity) => (&mut activity.running).await.ok(),
         None => std::future::pending().await,
     }
 }
