@@ -61,7 +61,7 @@ pub(super) async fn run(terminal: &str, life: &Life, mut driver: Box<dyn Termina
         };
         (driver, report)
     });
-    match timeout(limit, &mut running).await {
+    let (driver, report) = match timeout(limit, &mut running).await {
         Ok(Ok((driver, report))) => (Some(driver), report),
         Ok(Err(_)) => (None, lost("the driver crashed")),
         Err(_) => {
@@ -69,7 +69,9 @@ pub(super) async fn run(terminal: &str, life: &Life, mut driver: Box<dyn Termina
             let _ = timeout(STATUS_LIMIT, running).await;
             (None, lost("the terminal took too long"))
         }
-    }
+    };
+    life.note_contact(terminal, report.as_ref().err());
+    (driver, report)
 }
 
 fn lost(why: &str) -> Result<Report, DriverError> {
