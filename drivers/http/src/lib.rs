@@ -17,8 +17,8 @@
 
 mod address;
 mod answer;
-mod driver;
 mod contrary;
+mod driver;
 mod exchange;
 mod factory;
 mod fields;
