@@ -70,7 +70,7 @@ pub(crate) fn refused(code: u8) -> Reason {
 
 /// A line for the cashier. The PT's own words come first.
 pub(crate) fn progress(status: &IntermediateStatus) -> Progress {
-    let own = status.text.as_deref().map(one_line).filter(|text| !text.is_empty());
+    let own = status.text.as_deref().map(|text| scrubbed(&one_line(text))).filter(|text| !text.is_empty());
     let table = || intermediate_status::wording(status.code).map(|wording| wording.english.to_owned());
     let message = own.or_else(table).unwrap_or_else(|| "please look at the terminal".into());
     Progress { code: Some(format!("{:02x}", status.code)), message }
@@ -108,12 +108,12 @@ fn details(code: u8, fields: &Fields, charset: Charset) -> Details {
 }
 
 fn message(code: u8, fields: &Fields, charset: Charset) -> String {
-    let own = fields.message(charset).map(|text| one_line(&text)).filter(|text| !text.is_empty());
-    own.filter(|text| !holds_card_number(text)).unwrap_or_else(|| result_codes::wording(code).english.to_owned())
+    let own = fields.message(charset).map(|text| scrubbed(&one_line(&text))).filter(|text| !text.is_empty());
+    own.unwrap_or_else(|| result_codes::wording(code).english.to_owned())
 }
 
 fn card(fields: &Fields, charset: Charset) -> Option<Card> {
-    let scheme = fields.card_scheme(charset).filter(|scheme| !holds_card_number(scheme));
+    let scheme = fields.card_scheme(charset).map(|scheme| scrubbed(&scheme));
     let card = Card { scheme, last4: fields.last4() };
     (card != Card::default()).then_some(card)
 }
@@ -122,20 +122,25 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Digits count as one number across blanks and dashes, as cards print them.
-fn holds_card_number(text: &str) -> bool {
-    let mut run = 0;
-    for c in text.chars() {
-        match c {
-            '0'..='9' => run += 1,
-            ' ' | '-' => {}
-            _ => run = 0,
-        }
-        if run > LONGEST_NUMBER {
-            return true;
+/// The text without card numbers: of every run of 13 digits or more, across the blanks and dashes that cards print between
+/// them, only the last four stay. Which of them pass the check digit's sum does not matter: a mistyped card is one too.
+fn scrubbed(text: &str) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    let mut run = Vec::new();
+    for place in 0..=chars.len() {
+        match chars.get(place) {
+            Some('0'..='9') => run.push(place),
+            Some(' ' | '-') => {}
+            Some(_) | None => mask(&mut chars, &std::mem::take(&mut run)),
         }
     }
-    false
+    chars.into_iter().collect()
+}
+
+fn mask(chars: &mut [char], run: &[usize]) {
+    if run.len() > LONGEST_NUMBER {
+        run[..run.len() - 4].iter().for_each(|place| chars[*place] = '*');
+    }
 }
 
 #[cfg(test)]
@@ -143,15 +148,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn card_numbers_in_texts_are_noticed() {
+    fn card_numbers_in_texts_are_scrubbed() {
         for (text, expected) in [
-            ("GEN.NR.:482948", false),
-            ("4111 1111 1111 1111", true),
-            ("4111-1111-1111-1111 ok", true),
-            ("Beleg 0343 Trace 000087", false),
+            ("GEN.NR.:482948", "GEN.NR.:482948"),
+            ("4111 1111 1111 1111", "**** **** **** 1111"),
+            ("4111-1111-1111-1111 ok", "****-****-****-1111 ok"),
+            ("Karte 4111111111111112 gesperrt", "Karte ************1112 gesperrt"),
+            ("4111111111111", "*********1111"),
+            ("6304000000000000000", "***************0000"),
+            ("12345678901234567890123", "*******************0123"),
+            ("123456789012", "123456789012"),
+            ("Beleg 0343 Trace 000087", "Beleg 0343 Trace 000087"),
         ] {
-            assert_eq!(holds_card_number(text), expected, "{text}");
+            assert_eq!(scrubbed(text), expected);
         }
+    }
+
+    #[test]
+    fn the_cashier_sees_no_card_number() {
+        fn check(text: Option<&str>, expected: &str) {
+            let text = text.map(str::to_owned);
+            let status = IntermediateStatus { code: 0x0A, timeout_minutes: None, text };
+            assert_eq!(progress(&status).message, expected);
+        }
+        check(Some("Karte\n4111111111111111\nunlesbar"), "Karte ************1111 unlesbar");
+        check(Some("Karte vorhalten"), "Karte vorhalten");
+        check(None, intermediate_status::wording(0x0A).unwrap().english);
     }
 
     #[test]
@@ -165,7 +187,7 @@ mod tests {
         }
         check(0x05, Some("Abgelehnt\nbitte andere Karte"), "Abgelehnt bitte andere Karte");
         check(0x05, None, "refused by the bank");
-        check(0x05, Some("4111111111111111"), "refused by the bank");
+        check(0x05, Some("4111111111111111"), "************1111");
         check(0x78, None, "the card has expired");
     }
 
