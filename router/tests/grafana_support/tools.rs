@@ -24,7 +24,7 @@ impl Tool {
     fn is_here(self) -> bool {
         match self {
             Tool::Prometheus => ["prometheus", "promtool"].iter().all(|program| runs(program, &["--version"])),
-            Tool::Python => runs(&python(), &["-c", "import grafana_foundation_sdk, yaml"]),
+            Tool::Python => runs(python(), &["-c", "import grafana_foundation_sdk, yaml"]),
         }
     }
 }
