@@ -192,7 +192,7 @@ impl Intake {
         let new = self.new_payment(&event, register, &terminal, entry.id(), &place, too_old.clone(), received.wall);
         let stub = Payment::from(&new);
         let asked = Instant::now();
-        let begun = self.life.journal.begin(new).await;
+        let begun = self.life.journal.begin(new.clone()).await;
         drop(turn);
         if begun.is_ok() {
             self.life.metrics.overhead(Stage::Journal, asked.elapsed());
@@ -213,7 +213,24 @@ impl Intake {
                 drop((place, entry));
                 self.known(other, received).await
             }
-            (Err(error), _, _) => Err(self.journal_failed(&error)),
+            (Err(error), _, place) => {
+                drop((place, entry));
+                self.not_written(new, &error, received).await
+            }
+        }
+    }
+
+    /// The journal takes no writes, but what it holds can still be read: an event that is known gets its payment's answer.
+    async fn not_written(&self, new: NewPayment, error: &JournalError, received: Received) -> Result<Told, Answer> {
+        let id = new.id;
+        match self.life.journal.known(new).await {
+            // A commit that failed may stand all the same; this very payment was not sent to its terminal.
+            Ok(Some(Begun::SameEvent(payment))) if payment.id == id => Err(self.journal_failed(error)),
+            Ok(Some(known)) => {
+                self.life.note_health();
+                self.known(known, received).await
+            }
+            Ok(None) | Err(_) => Err(self.journal_failed(error)),
         }
     }
 

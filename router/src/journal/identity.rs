@@ -12,8 +12,10 @@ use crate::code::Code;
 
 /// Looks whether the request is a repeat, and writes it down if it is not.
 pub(super) fn begin(store: &mut Store, new: &NewPayment) -> Result<Begun, Failure> {
-    if let Some(known) = same_event(store, new)? {
-        return Ok(known);
+    match recognise(&store.connection, new)? {
+        Some(Known::Event { event, renamed }) => return same_event(store, new, &event, renamed),
+        Some(Known::Conflicting(first)) => return refuse(store, new, Code::ConflictingRepeat, first),
+        None => {}
     }
     if let Admission::TooOld(text) = &new.admission {
         store.require_room()?;
@@ -25,6 +27,26 @@ pub(super) fn begin(store: &mut Store, new: &NewPayment) -> Result<Begun, Failur
         Judgement::Joins(first) => join(store, new, first),
         Judgement::Refused(code, first) => refuse(store, new, code, first),
     }
+}
+
+/// What [`begin`] would say of an event that was here before. Reads only.
+pub(super) fn known(connection: &Connection, new: &NewPayment) -> Result<Option<Begun>, Failure> {
+    match recognise(connection, new)? {
+        Some(Known::Event { event, .. }) => answer_again(connection, new, &event).map(Some),
+        Some(Known::Conflicting(first)) => {
+            let first = Box::new(first.payment);
+            Ok(Some(Begun::Conflict { code: Code::ConflictingRepeat, first, repeated: false }))
+        }
+        None => Ok(None),
+    }
+}
+
+fn same_event(store: &Store, new: &NewPayment, event: &Event, renamed: bool) -> Result<Begun, Failure> {
+    // The guid was not known yet: from now on it stands for this content.
+    if renamed {
+        insert::event(&store.connection, new, event.payment, event.refused)?;
+    }
+    answer_again(&store.connection, new, event)
 }
 
 /// What the document rules say about an event that was never here.
@@ -67,27 +89,29 @@ struct Event {
     refused: Option<Code>,
 }
 
-fn same_event(store: &mut Store, new: &NewPayment) -> Result<Option<Begun>, Failure> {
+/// How an event is known.
+enum Known {
+    /// It is this one. `renamed`: its guid is not in the store yet.
+    Event { event: Event, renamed: bool },
+    /// Its guid stands for other content.
+    Conflicting(Found),
+}
+
+fn recognise(connection: &Connection, new: &NewPayment) -> Result<Option<Known>, Failure> {
     let (guid, content) = (new.keys.guid(), new.keys.content());
     if let Some(guid) = guid
-        && let Some(event) = by_guid(&store.connection, guid, content)?
+        && let Some(event) = by_guid(connection, guid, content)?
     {
         if event.content == content {
-            return answer_again(&store.connection, new, &event).map(Some);
+            return Ok(Some(Known::Event { event, renamed: false }));
         }
-        let first = read::at(&store.connection, event.payment)?;
-        return refuse(store, new, Code::ConflictingRepeat, first).map(Some);
+        return Ok(Some(Known::Conflicting(read::at(connection, event.payment)?)));
     }
-    if new.keys.has_created_at()
-        && let Some(event) = by_content(&store.connection, content, guid)?
-    {
-        // The guid was not known yet: from now on it stands for this content.
-        if guid.is_some() {
-            insert::event(&store.connection, new, event.payment, event.refused)?;
-        }
-        return answer_again(&store.connection, new, &event).map(Some);
+    if !new.keys.has_created_at() {
+        return Ok(None);
     }
-    Ok(None)
+    let event = by_content(connection, content, guid)?;
+    Ok(event.map(|event| Known::Event { event, renamed: guid.is_some() }))
 }
 
 /// The event with this guid: that with the same content if there is one. One that was refused as a conflicting repeat

@@ -84,6 +84,10 @@ impl Journal for Measured {
         Ok(begun)
     }
 
+    async fn known(&self, new: NewPayment) -> Result<Option<Begun>, JournalError> {
+        self.read(self.journal.known(new)).await
+    }
+
     async fn dispatch(&self, id: PaymentId) -> Result<(), JournalError> {
         self.write(self.journal.dispatch(id)).await
     }

@@ -44,6 +44,10 @@ pub trait Journal: Send + Sync {
     /// Looks whether the request is a repeat, and writes it down if it is not. One transaction.
     async fn begin(&self, new: NewPayment) -> Result<Begun, JournalError>;
 
+    /// Looks whether the same event was here before, by the rules of [`begin`](Self::begin), and writes nothing: it works
+    /// on a disk that takes no writes. `None`: it was not. Never [`Begun::New`], never [`Begun::SameDocument`].
+    async fn known(&self, new: NewPayment) -> Result<Option<Begun>, JournalError>;
+
     /// `received` -> `dispatched`.
     async fn dispatch(&self, id: PaymentId) -> Result<(), JournalError>;
 

@@ -144,6 +144,10 @@ impl Journal for SqliteJournal {
         self.write(move |store| identity::begin(store, &new)).await
     }
 
+    async fn known(&self, new: NewPayment) -> Result<Option<Begun>, JournalError> {
+        self.read(move |connection| identity::known(connection, &new)).await
+    }
+
     async fn dispatch(&self, id: PaymentId) -> Result<(), JournalError> {
         self.write(move |store| change::dispatch(&store.connection, id)).await
     }

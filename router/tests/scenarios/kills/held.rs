@@ -91,6 +91,10 @@ impl Journal for Held {
         Ok(begun)
     }
 
+    async fn known(&self, new: NewPayment) -> Result<Option<Begun>, JournalError> {
+        self.inner.known(new).await
+    }
+
     async fn dispatch(&self, id: PaymentId) -> Result<(), JournalError> {
         self.inner.dispatch(id).await
     }

@@ -132,6 +132,10 @@ async fn fails_after(commits: usize, stands: bool) {
     check(&refused, 503, "error", "journal-unavailable");
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(send(&bench.till, Sale::new(PROJECT, "2.00", "here")).await.status, 503);
+    // The same event again is none of those that may simply be sent again.
+    let redelivered = send(&bench.till, &sale).await;
+    assert_eq!((in_doubt(&redelivered), redelivered.is_replayed()), (id.clone(), true), "{}", redelivered.text);
+    assert!(!redelivered.headers.contains_key("retry-after"));
     assert_eq!(get(app.public, "/health/ready").await.unwrap().status, 503);
     assert_eq!(bench.premises.zvt["bar"].money_commands(), 1, "nothing started");
 
@@ -190,5 +194,21 @@ async fn a_disk_that_fails_before_the_payment_is_begun() {
     assert_eq!(bench.premises.zvt["counter"].money_commands(), 1, "nothing was sent");
     let app = bench.restart(app).await;
     check(&send(&bench.till, &sale).await, 200, "success", "");
+    bench.end(app).await;
+}
+
+/// What is known is read from a disk that takes no more writes.
+#[tokio::test]
+async fn a_disk_that_fails_after_a_payment_still_answers_for_it() {
+    let (bench, app) = Bench::open().await;
+    bench.settle_in(&app).await;
+    let sale = sale();
+    let first = send(&bench.till, &sale).await;
+    check(&first, 200, "success", "");
+    bench.disk.after(0);
+    check(&send(&bench.till, Sale::new(PROJECT, "2.00", "other")).await, 503, "error", "journal-unavailable");
+    let again = send(&bench.till, &sale).await;
+    check(&again, 200, "success", "");
+    assert_eq!((again.payment(), again.is_replayed()), (first.payment(), true), "{}", again.text);
     bench.end(app).await;
 }
