@@ -156,6 +156,11 @@ impl Connection {
         self.transport.settled();
     }
 
+    /// Whether the PT ended the last line itself and had read all that was sent to it.
+    pub fn ended_in_order(&self) -> bool {
+        self.transport.ended_in_order()
+    }
+
     pub async fn close(&mut self) {
         self.transport.close().await;
         self.registered = None;

@@ -31,6 +31,8 @@ pub(crate) enum Input {
     Stored,
     /// It is not, or not in time.
     NotStored,
+    /// An answer of ours did not leave. That the line is gone shows in the next wait.
+    NotAnswered,
 }
 
 /// What a conversation wants done, in this order.
@@ -132,7 +134,7 @@ impl Leader<'_, '_> {
     async fn perform<R>(&mut self, action: Action<R>) -> Option<Input> {
         match action {
             Action::Command(command) => return self.command(&command).await,
-            Action::Answer(apdu) => self.answer(&apdu).await,
+            Action::Answer(apdu) => return self.answer(&apdu).await,
             Action::Wait(wait) => self.deadline = Instant::now() + self.duration(wait),
             Action::Show(progress) => self.audience.show(progress),
             Action::Record(outcome) => return Some(self.record(&outcome).await),
@@ -152,11 +154,10 @@ impl Leader<'_, '_> {
         }
     }
 
-    /// An answer that does not leave shows in the next wait, as a line that is gone.
-    async fn answer(&mut self, apdu: &Apdu) {
-        if let Err(error) = self.transport.send(apdu, Delivery::Repeatable).await {
-            tracing::debug!("an answer did not reach the terminal: {}", error.reason);
-        }
+    async fn answer(&mut self, apdu: &Apdu) -> Option<Input> {
+        let error = self.transport.send(apdu, Delivery::Repeatable).await.err()?;
+        tracing::debug!("an answer did not reach the terminal: {}", error.reason);
+        Some(Input::NotAnswered)
     }
 
     async fn record(&mut self, outcome: &Outcome) -> Input {

@@ -14,7 +14,7 @@ use crate::command::Command;
 use crate::connection::{Connection, Status};
 use crate::conversation::Audience;
 use crate::enquiry::{Answer, Ended, Habits};
-use crate::learnt::{How, Learnt, Reading, Remembered};
+use crate::learnt::{ACKNOWLEDGED, How, Learnt, Reading, Remembered};
 use crate::messages::{self, is_busy, refused};
 use crate::reply::StatusEnquiryCompletion;
 use crate::resolve::Doubt;
@@ -177,6 +177,9 @@ impl ZvtDriver {
             self.connection.settled();
         }
         self.conclude(request, &end).await;
+        if end.is_err() && payment.is_acknowledged() && self.connection.ended_in_order() {
+            remember_acknowledgement(session).await;
+        }
         // The next command on this line would take them for its own.
         if payment.leaves_answers_behind() || self.connection.is_per_payment() {
             self.connection.close().await;
@@ -358,6 +361,13 @@ impl TerminalDriver for ZvtDriver {
 
     async fn close(&mut self) {
         self.connection.log_off().await;
+    }
+}
+
+/// It only spares `resolve` a second look, so a journal that does not take it does no harm.
+async fn remember_acknowledgement(session: &mut dyn Session) {
+    if let Err(error) = session.remember(ACKNOWLEDGED, "27 00").await {
+        tracing::warn!("that the approval was acknowledged is not remembered: {error}");
     }
 }
 

@@ -181,7 +181,7 @@ impl Conversation for Enquiry {
             }
             Input::NotSent(reason) | Input::Broken(reason) => vec![Action::Finish(Err(reason))],
             // Nothing here moves money; it ends by itself.
-            Input::AbortWanted | Input::Stored | Input::NotStored => Vec::new(),
+            Input::AbortWanted | Input::Stored | Input::NotStored | Input::NotAnswered => Vec::new(),
         }
     }
 }

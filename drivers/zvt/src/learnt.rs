@@ -13,6 +13,8 @@ const PREVIOUS_TRACE: &str = "zvt.previous_trace";
 const PREVIOUS_TIME: &str = "zvt.previous_time";
 const LEARNT: &str = "zvt.learnt";
 const CLOCK_DIFFERENCE: &str = "zvt.clock_difference";
+/// Remembered at the end of a payment in doubt whose approval was acknowledged.
+pub(crate) const ACKNOWLEDGED: &str = "zvt.acknowledged";
 
 /// What stands in BMP 87 where there is no receipt.
 const NO_RECEIPT: &str = "0000";
@@ -49,6 +51,15 @@ impl Reading {
             at: fields.date().zip(fields.time()),
             booking: amount.map(|amount| messages::approval(amount, fields, charset)),
         }
+    }
+}
+
+impl Reading {
+    /// Whether both readings show the same booking. Some PTs date a repetition anew.
+    pub fn shows_the_booking_of(&self, other: &Reading) -> bool {
+        let numbers = |reading: &Reading| (reading.receipt.clone(), reading.trace.clone(), reading.terminal_id.clone());
+        let money = |reading: &Reading| (reading.result_code, reading.amount_minor, reading.currency);
+        numbers(self) == numbers(other) && money(self) == money(other)
     }
 }
 

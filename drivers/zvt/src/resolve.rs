@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use tillswitch_core::{Cause, DriverError, Evidence, Operation, Outcome, PaymentRequest, Reason, Resolution, Session};
+use tillswitch_core::{
+    Cause, DriverError, Evidence, Notes, Operation, Outcome, PaymentRequest, Reason, Resolution, Session,
+};
 use tokio::time::Instant;
 
 use crate::clock::{MonthDay, TimeOfDay};
@@ -11,7 +13,7 @@ use crate::connection::Status;
 use crate::conversation::Audience;
 use crate::driver::ZvtDriver;
 use crate::enquiry::Habits;
-use crate::learnt::{How, Reading, Remembered, next_receipt};
+use crate::learnt::{ACKNOWLEDGED, How, Reading, Remembered, next_receipt};
 use crate::messages;
 use crate::settings::Keypad;
 use crate::tables::terminal_status;
@@ -22,17 +24,24 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
 /// What this driver knows of a payment in doubt beside its notes. After a restart it is gone, and counting begins anew with
 /// the first reading.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Doubt {
     /// When the link was lost, or the first reading taken.
     since: Instant,
-    /// How many readings have shown the remembered numbers.
-    unchanged: u32,
+    last: Option<Reading>,
 }
 
 impl Doubt {
     pub fn now() -> Doubt {
-        Doubt { since: Instant::now(), unchanged: 0 }
+        Doubt { since: Instant::now(), last: None }
+    }
+
+    /// Whether this is the second reading of two that show the same, and late enough. One proves little: the PT may still be at
+    /// the payment, and it takes an approval back that nobody acknowledged, half a minute after the link was lost.
+    fn is_settled_by(&mut self, reading: &Reading, settled_after: Duration) -> bool {
+        let repeated = self.last.as_ref().is_some_and(|last| last.shows_the_booking_of(reading));
+        self.last = Some(reading.clone());
+        repeated && self.since.elapsed() >= settled_after
     }
 }
 
@@ -64,9 +73,8 @@ impl ZvtDriver {
         request: &PaymentRequest,
         session: &mut dyn Session,
     ) -> Result<Resolution, DriverError> {
-        let remembered = Remembered::from_notes(session.notes());
         match self.read(session).await {
-            Ok((status, reading)) => Ok(self.decide(request, remembered, status, reading)),
+            Ok((status, reading)) => Ok(self.decide(request, session.notes(), status, reading)),
             Err(reason) if reason.cause == Cause::Busy => {
                 self.cancel_if_wanted(session).await;
                 Ok(Resolution::InProgress)
@@ -107,14 +115,16 @@ impl ZvtDriver {
     fn decide(
         &mut self,
         request: &PaymentRequest,
-        remembered: Option<Remembered>,
+        notes: &Notes,
         status: Option<u8>,
         reading: Option<Reading>,
     ) -> Resolution {
+        // An approval that was acknowledged stands; any other is one that the PT may be about to take back.
+        let acknowledged = notes.get(ACKNOWLEDGED).is_some();
         let Some(reading) = reading else {
             return self.undecided(request, Evidence::new("the terminal does not tell its last booking"));
         };
-        let Some(remembered) = remembered else {
+        let Some(remembered) = Remembered::from_notes(notes) else {
             let message = "nothing was remembered about the terminal before this payment";
             return self.undecided(request, evidence(message, &reading));
         };
@@ -128,6 +138,7 @@ impl ZvtDriver {
             latest: latest(request, self.connection.timing.conversation),
         };
         match question.judge(&reading) {
+            Judgement::Booked(_) if !acknowledged && !self.is_settled(request, &reading) => Resolution::InProgress,
             Judgement::Booked(outcome) => {
                 self.doubts.remove(&request.id);
                 Resolution::Known(*outcome)
@@ -137,7 +148,11 @@ impl ZvtDriver {
         }
     }
 
-    /// One such reading proves little: the PT may still be at it. Two do, the second long after the link was lost.
+    fn is_settled(&mut self, request: &PaymentRequest, reading: &Reading) -> bool {
+        let settled_after = self.connection.timing.second_reading;
+        self.doubts.entry(request.id).or_insert_with(Doubt::now).is_settled_by(reading, settled_after)
+    }
+
     fn unchanged(&mut self, request: &PaymentRequest, status: Option<u8>, reading: &Reading) -> Resolution {
         if !status.is_some_and(is_ready_soon) {
             let message = format!("the last booking is still the one before this payment, but {}", unready(status));
@@ -146,10 +161,7 @@ impl ZvtDriver {
         if status != Some(terminal_status::READY) {
             return Resolution::InProgress;
         }
-        let settled_after = self.connection.timing.second_reading;
-        let doubt = self.doubts.entry(request.id).or_insert_with(Doubt::now);
-        doubt.unchanged += 1;
-        if doubt.unchanged < 2 || doubt.since.elapsed() < settled_after {
+        if !self.is_settled(request, reading) {
             return Resolution::InProgress;
         }
         self.doubts.remove(&request.id);

@@ -2,7 +2,6 @@
 
 use tillswitch_core::{Approval, Cause, DriverError, Money, Outcome, ReceiptKind};
 
-use crate::bmp::tag;
 use crate::charset::Charset;
 use crate::clock::{MonthDay, TimeOfDay};
 use crate::collector::SlipCollector;
@@ -15,7 +14,10 @@ use crate::reply::{Abort, Completion, IntermediateStatus, Reply};
 use crate::slip::PrintBlock;
 use crate::tables::terminal_status;
 
+mod booked;
 mod verdict;
+
+use booked::Booked;
 
 type End = Result<Outcome, DriverError>;
 type Actions = Vec<Action<End>>;
@@ -52,6 +54,8 @@ pub(crate) struct Payment {
     sent_back: Option<SentBack>,
     /// The PT said 27 00 and then something that does not go with it.
     contradicted: bool,
+    /// Our 80 00 00 to a 27 00 was sent: if it arrived, the PT keeps the payment.
+    acknowledged: bool,
     /// The PT told the result of the payment before this one once more.
     repeats_previous: bool,
     /// How often 05 01 was asked since the PT said something.
@@ -108,17 +112,6 @@ enum AbortWish {
     Sent,
 }
 
-/// What a 04 0F with 27 00 says about the amount.
-// It lives for a moment: a box would save nothing.
-#[allow(clippy::large_enum_variant)]
-enum Booked {
-    /// It carries the numbers of the payment before this one.
-    Before,
-    Enough(Approval),
-    Less,
-    Unclear(&'static str),
-}
-
 impl Payment {
     pub fn new(asked: Asked) -> Payment {
         Payment {
@@ -129,6 +122,7 @@ impl Payment {
             heard: Heard::Nothing,
             sent_back: None,
             contradicted: false,
+            acknowledged: false,
             repeats_previous: false,
             enquiries: 0,
             enquiries_open: 0,
@@ -147,6 +141,11 @@ impl Payment {
     /// Whether something is still to come that the next command on this line would take for its own answer.
     pub fn leaves_answers_behind(&self) -> bool {
         self.enquiries_open > 0 || self.answers_owed > 0
+    }
+
+    /// Whether the PT holds the payment for good if it has read our answer, whatever the conversation came to.
+    pub fn is_acknowledged(&self) -> bool {
+        self.acknowledged && !self.contradicted && !self.repeats_previous && self.sent_back.is_none()
     }
 
     fn received(&mut self, reply: Reply) -> Actions {
@@ -250,29 +249,6 @@ impl Payment {
         }
     }
 
-    fn booked(&self, fields: &Fields) -> Booked {
-        if self.asked.previous.as_ref().is_some_and(|previous| previous.is_told_by(fields)) {
-            return Booked::Before;
-        }
-        let asked = self.asked.amount;
-        if fields.currency().is_some_and(|currency| currency != asked.currency().numeric()) {
-            return Booked::Unclear("the terminal booked in another currency");
-        }
-        let told = fields.all().iter().any(|field| field.tag == tag::AMOUNT);
-        let amount = match fields.amount_minor() {
-            Some(minor) => Money::from_minor(minor, asked.currency()),
-            None if told => return Booked::Unclear("the terminal's amount cannot be read"),
-            None if !fields.undecoded().is_empty() => return Booked::Unclear("the terminal's result cannot be read"),
-            None => asked,
-        };
-        if amount.minor() < asked.minor() && !self.asked.accept_partial {
-            return Booked::Less;
-        }
-        let mut approval = messages::approval(amount, fields, self.asked.charset);
-        approval.details.terminal_id = approval.details.terminal_id.or_else(|| self.asked.terminal_id.clone());
-        Booked::Enough(approval)
-    }
-
     /// That payment was final long ago, and 84 66 might undo it. What became of this one, the PT has yet to tell.
     fn result_of_before(&mut self, fields: &Fields) -> Actions {
         self.repeats_previous = true;
@@ -297,6 +273,7 @@ impl Payment {
         match std::mem::replace(&mut self.stage, Stage::Running) {
             Stage::Recording(approval) => {
                 self.heard = Heard::Approved(approval);
+                self.acknowledged = true;
                 self.acknowledge()
             }
             other @ (Stage::Commanded | Stage::Running | Stage::Ended) => {
@@ -368,6 +345,7 @@ impl Payment {
                 self.acknowledge()
             }
             Stage::Running | Stage::Recording(_) | Stage::Ended => {
+                self.contradicted |= matches!(self.heard, Heard::Approved(_));
                 let end = self.verdict_of_abort(abort);
                 self.acknowledge_and_finish(end)
             }
@@ -484,6 +462,10 @@ impl Conversation for Payment {
             Input::AbortWanted => self.abort_wanted(),
             Input::Stored => self.stored(),
             Input::NotStored => self.not_stored(),
+            Input::NotAnswered => {
+                self.acknowledged = false;
+                Vec::new()
+            }
         }
     }
 }

@@ -21,7 +21,8 @@ pub struct Timing {
     pub record: Duration,
     /// A line that was idle for longer is asked with 05 01 before it gets a money command.
     pub idle_check: Duration,
-    /// How long after the loss of the link a reading of the last receipt may prove that nothing was booked.
+    /// How long after the loss of the link a reading of the last receipt may prove that nothing was booked, or that an approval
+    /// which nobody acknowledged stands.
     pub second_reading: Duration,
     /// The longest conversation about one command, however lively the PT is.
     pub conversation: Duration,

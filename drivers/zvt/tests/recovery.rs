@@ -8,7 +8,7 @@ use tillswitch_core::conformance::TestSession;
 use tillswitch_core::ledger::standing;
 use tillswitch_core::{
     Approval, Cause, Currency, DriverError, DriverFactory, Evidence, Money, Operation, Original, Outcome, PaymentId,
-    PaymentRequest, Resolution, Settings, TerminalDriver,
+    PaymentRequest, Resolution, Session, Settings, TerminalDriver,
 };
 use tillswitch_zvt::simulator::{Options, Simulator, Step, Timing as SimulatedTiming};
 use tillswitch_zvt::{Timing, ZvtTcpFactory};
@@ -251,6 +251,44 @@ async fn one_late_reading_is_not_two() {
     let doubt = shop.doubt(Step::CutAfterCommand).await;
     assert_eq!(shop.ask(&doubt).await, Ok(Resolution::InProgress));
     assert!(matches!(shop.ask(&doubt).await, Ok(Resolution::NotCharged(_))));
+}
+
+#[tokio::test]
+async fn an_approval_that_nobody_acknowledged_needs_a_late_second_reading() {
+    for step in [Step::CutBeforeResult, Step::CutAfterResult] {
+        let mut shop = Shop::open(|options| options.auto_reverse = false).await;
+        let doubt = shop.doubt(step).await;
+        let lost_at = tokio::time::Instant::now();
+        assert_eq!(shop.ask(&doubt).await, Ok(Resolution::InProgress), "{step:?}");
+        assert_eq!(shop.ask(&doubt).await, Ok(Resolution::InProgress), "{step:?}: two readings, but too early");
+        known(&shop.resolve(&doubt).await);
+        assert!(lost_at.elapsed() + Duration::from_millis(50) >= Timing::fast().second_reading);
+    }
+}
+
+#[tokio::test]
+async fn an_approval_that_was_sent_back_does_not_count_as_acknowledged() {
+    let mut shop = Shop::open(|_| {}).await;
+    shop.approve(1000).await;
+    let request = sale(2590);
+    let mut session = TestSession::new();
+    session.record_fails = true;
+    let result = shop.driver.execute(&request, &mut session).await;
+    assert!(matches!(result, Err(DriverError::InDoubt(ref reason)) if reason.cause == Cause::NotStored), "{result:?}");
+    assert_eq!(session.notes().get("zvt.acknowledged"), None);
+    assert!(standing(&shop.terminal.ledger()).iter().all(|entry| entry.amount != request.amount), "it was taken back");
+}
+
+#[tokio::test]
+async fn an_acknowledged_approval_needs_one_reading_also_after_a_restart() {
+    for restarts in [false, true] {
+        let mut shop = Shop::open(|options| options.auto_reverse = false).await;
+        let doubt = shop.doubt(Step::CutAfterAck).await;
+        if restarts {
+            shop.restart(Timing { second_reading: Duration::from_secs(600), ..Timing::fast() });
+        }
+        known(&shop.ask(&doubt).await.unwrap());
+    }
 }
 
 #[tokio::test]

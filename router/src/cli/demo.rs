@@ -81,7 +81,7 @@ fn plan(folder: &Path, once: bool) -> Plan {
     counter.timing = Timing::real().hurried(HURRY);
     // A terminal that keeps a booking whose acknowledgement it never got: the harder of the two kinds.
     counter.auto_reverse = false;
-    counter.script = vec![ZvtStep::Approve, ZvtStep::Decline, ZvtStep::CutBeforeResult];
+    counter.script = vec![ZvtStep::Approve, ZvtStep::Decline, ZvtStep::CutAfterAck];
     let mut bar = SimulatorOptions::new(folder.join("bar.ledger"));
     bar.card_time = Duration::from_millis(200);
     bar.script = vec![HttpStep::Approve];

@@ -54,6 +54,12 @@ pub trait Transport: Send {
     /// has not left yet, where it can: the network must not deliver a payment that has been given up.
     fn settled(&mut self) {}
 
+    /// Whether the PT itself ended the last line within a payment, and had read all that was sent to it. Where a line cannot
+    /// tell, it did not.
+    fn ended_in_order(&self) -> bool {
+        false
+    }
+
     /// Closes the line.
     async fn close(&mut self);
 

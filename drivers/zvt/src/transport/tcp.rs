@@ -18,6 +18,9 @@ use crate::trace::{self, Direction};
 const MAXIMUM_DATA: usize = 32 * 1024;
 /// What may come in front of the first answer: device servers and some PTs greet.
 const MAXIMUM_BANNER: usize = 1024;
+/// How long after the end of a line it may still turn out that what was sent last was not read: by then a reset has come back
+/// through any shop's network.
+const RESET_GRACE: Duration = Duration::from_millis(200);
 const READ_SIZE: usize = 4096;
 
 /// A TCP line to one PT.
@@ -28,6 +31,8 @@ pub struct TcpTransport {
     line: Option<Line>,
     /// What was skipped in front of the first answer of the line that is open, or was open last.
     banner: Vec<u8>,
+    /// The line that was open last was ended by the PT, which had read everything.
+    ended_in_order: bool,
 }
 
 struct Line {
@@ -42,7 +47,7 @@ struct Line {
 impl TcpTransport {
     /// A line to `address`, closed. `connect` limits opening it, `write` handing one message to the network.
     pub fn new(address: String, connect: Duration, write: Duration) -> TcpTransport {
-        TcpTransport { address, connect, write, line: None, banner: Vec::new() }
+        TcpTransport { address, connect, write, line: None, banner: Vec::new(), ended_in_order: false }
     }
 
     async fn connected(&self) -> Result<TcpStream, Reason> {
@@ -128,6 +133,7 @@ impl Transport for TcpTransport {
     async fn open(&mut self) -> Result<(), Reason> {
         self.line = None;
         self.banner.clear();
+        self.ended_in_order = false;
         let stream = self.connected().await?;
         self.line =
             Some(Line { stream, decoder: ApduDecoder::new(MAXIMUM_DATA), unsure: Some(Vec::new()), resets: false });
@@ -176,6 +182,12 @@ impl Transport for TcpTransport {
             let mut buffer = [0; READ_SIZE];
             match ready.and_then(|()| line.stream.try_read(&mut buffer)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) if line.resets => {
+                    // A PT that was gone before our last answer came has reset the line meanwhile.
+                    tokio::time::sleep(RESET_GRACE).await;
+                    self.ended_in_order = matches!(line.stream.take_error(), Ok(None));
+                    self.accept(Ok(0), &buffer)?;
+                }
                 read => self.accept(read, &buffer)?,
             }
         }
@@ -211,6 +223,10 @@ impl Transport for TcpTransport {
         {
             tracing::debug!("the line will end with a reset: {error}");
         }
+    }
+
+    fn ended_in_order(&self) -> bool {
+        self.ended_in_order
     }
 
     async fn close(&mut self) {
