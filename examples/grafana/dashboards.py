@@ -51,8 +51,8 @@ COLOURS = {
     "in_doubt": RED,
 }
 
-IN_DOUBT_LINK = ("Payments in doubt", "http://${page}/?state=in_doubt")
-TERMINALS_LINK = ("Terminals on the operator's page", "http://${page}/?view=terminals")
+IN_DOUBT_LINK = ("Payments in doubt", "http://${page:raw}/?state=in_doubt")
+TERMINALS_LINK = ("Terminals on the operator's page", "http://${page:raw}/?view=terminals")
 
 
 # ---- small parts ---------------------------------------------------------------------------------------------------
@@ -184,8 +184,7 @@ def choice(name, label, metric):
 
 
 def annotation(name, expr, colour):
-    mark = board.AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(colour).expr(expr)
-    return mark
+    return board.AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(colour).expr(expr)
 
 
 def dashboard(uid, title, text, since):
@@ -248,25 +247,25 @@ def placed(built, rows):
 def now():
     return ("Now", [(4, [
         (3, tile(
-            "Payments in doubt",
+            "In doubt",
             "Payments whose outcome is missing. Must be 0: act on every one of them that stays for a minute. Nothing shown means that Tillswitch is not being read.",
             f"sum(tillswitch_payments_in_doubt{{{PLACE}}})",
             steps=((None, GREEN), (1, RED)), maps=words(n0=("none", GREEN)), empty="not read", links=[IN_DOUBT_LINK],
         )),
         (3, tile(
-            "Terminals that answer",
+            "Terminals",
             "Share of the terminals that could be reached when they were last needed; one that was never needed counts as reachable. Act when it stays below 100 % for two minutes. Nothing shown means that no terminal is chosen.",
             reachable(DEVICE),
             units.PercentUnit, steps=((None, RED), (1, GREEN)), maps=words(n0=("none", RED), n1=("all", GREEN)), empty="no terminal",
             links=[TERMINALS_LINK],
         )),
         (3, tile(
-            "Payments at a terminal",
+            "At a terminal",
             "Payments that a terminal is at right now. Nothing to act on; a number that stays for five minutes is a terminal that hangs. Nothing shown means that Tillswitch is not being read.",
             f"sum(tillswitch_payments_in_progress{{{PLACE}}})", empty="not read",
         )),
         (3, tile(
-            "Payments in this period",
+            "In this period",
             "Payments that came to an outcome in the period chosen above. Compare with what the shop should have; act when it stays at 0 while customers pay. Nothing shown means no data in this period.",
             f'round(sum(increase(tillswitch_payments_total{{{TILL},outcome!="in_doubt"}}[$__range])))', units.Short, empty="no data",
         )),
@@ -277,7 +276,7 @@ def now():
             units.PercentUnit, steps=((None, YELLOW), (0.7, GREEN)), empty="no payment yet",
         )),
         (3, tile(
-            "Slow payments take",
+            "Slow ones take",
             "Nineteen of twenty payments in this period took at most this long, customer included. Act above a minute. Nothing shown means that no payment ended yet.",
             f"histogram_quantile(0.95, sum by (le) (increase(tillswitch_payment_duration_seconds_bucket{{{DEVICE}}}[$__range]))) >= 0",
             units.Seconds, steps=((None, GREEN), (60, RED)), empty="no payment yet",
@@ -330,7 +329,7 @@ def payments():
         )),
     ]), (7, [
         (8, curves(
-            "Promise kept",
+            "Left to a person",
             "Share of payments that needed a person to find their outcome; 0.05 % is promised. Act when the hour's line is above 0.72 % or the six hours' above 0.3 %.",
             [("tillswitch:payments_undecided:ratio1h", "1 hour"), ("tillswitch:payments_undecided:ratio6h", "6 hours"), ("tillswitch:payments_undecided:ratio3d", "3 days")],
             units.PercentUnit,
@@ -510,7 +509,7 @@ def process():
 
 def payments_board():
     built = dashboard("tillswitch-payments", "Payments", "What becomes of card payments, and whether everything that they need works.", "now-6h")
-    for name, label, metric in (("register", "Register", f"tillswitch_payments_total"),
+    for name, label, metric in (("register", "Register", "tillswitch_payments_total"),
                                 ("terminal", "Terminal", 'tillswitch_payments_total{register=~"$register"}'),
                                 ("driver", "Driver", 'tillswitch_payments_total{register=~"$register",terminal=~"$terminal"}')):
         built = built.with_variable(choice(name, label, metric))

@@ -136,7 +136,7 @@ def frame_faults(board, variables):
     if "tillswitch" not in board.get("tags", []):
         yield "lacks the tag that its sister links to"
     links = [link["url"] for panel in board["panels"] for link in panel.get("links", [])]
-    if not any("${page}" in url for url in links):
+    if not any("${page:raw}" in url for url in links):
         yield "no panel links to the operator's page"
     yield from (f"a link names a host: {url}" for url in links if "://" in url and "://${" not in url)
 
@@ -210,6 +210,17 @@ def provisioning_faults(source, provider, scrape):
         yield "the dashboards could be changed in the browser"
 
 
+def compose_faults(compose):
+    """What is wrong with the one command that shows all of this."""
+    for name, service in compose["services"].items():
+        image = service["image"]
+        if "build" not in service and image != "tillswitch-demo" and not re.search(r":v?\d+\.\d+", image):
+            yield f"{name} takes whatever {image} is at the time"
+        yield from (f"{name} publishes {port} beyond loopback" for port in service.get("ports", []) if not port.startswith("127.0.0.1:"))
+    if not any("token:/run/tillswitch" in mount for mount in compose["services"]["prometheus"]["volumes"]):
+        yield "Prometheus has no token"
+
+
 # ---- what the program says -----------------------------------------------------------------------------------------
 
 
@@ -272,6 +283,7 @@ def all_faults(metrics=None):
         yield from (f"{alert['alert']}: {fault}" for fault in alert_faults(alert, sections))
     source, provider = read("provisioning/datasources/prometheus.yml"), read("provisioning/dashboards/tillswitch.yml")
     yield from provisioning_faults(source, provider, read("prometheus/prometheus.yml"))
+    yield from compose_faults(read("compose.yaml"))
     if metrics:
         used = set().union(*map(metrics_in, expressions()))
         yield from usage_faults({name for name in labels}, {name for name in used}, unused())
@@ -349,6 +361,10 @@ def unseen():
             yield what
     if not list(alert_faults(alert, {})):
         yield "a missing runbook section"
+    compose = read("compose.yaml")
+    compose["services"]["grafana"].update(image="grafana/grafana:latest", ports=["3000:3000"])
+    if len(list(compose_faults(compose))) != 2:
+        yield "an image without a version, or a port for everybody"
     if len(list(usage_faults({"tillswitch_a", "tillswitch_b"}, {"tillswitch_b", "tillswitch_c"}, {"tillswitch_d"}))) != 3:
         yield "a metric that is unused, unlisted or unknown"
 

@@ -31,7 +31,7 @@ class Prometheus:
 
     def __init__(self, address, last, scrape):
         self.address, self.end = address.rstrip("/"), time.time()
-        self.begin, self.step = self.end - last, max(scrape, last / 140)
+        self.begin, self.step = self.end - last, max(scrape, last / 100)
         self.variables = {"$__rate_interval": f"{int(max(4 * scrape, self.step + scrape))}s", "$__range": f"{int(last)}s"}
 
     def ask(self, target):
@@ -139,8 +139,9 @@ def chart(panel, series, box, prometheus):
     left, top, wide, high = x + 52, y + 6, w - 60, h - 40
     layers = stack(series) if stacked else [(name, points, None) for name, points in series]
     peak = max((value for _, points, _ in layers for _, value in points if not math.isnan(value)), default=0) or 1
+    peak = rounded_up(peak)
     across = lambda at: left + wide * (at - prometheus.begin) / (prometheus.end - prometheus.begin)
-    up = lambda value: top + high - high * value / (peak * 1.05)
+    up = lambda value: top + high - high * value / peak
     drawn = []
     for share in (0, 0.5, 1):
         drawn.append(f'<path d="M{left} {up(peak * share):.1f}h{wide}" stroke="#e3e6ea"/>')
@@ -157,6 +158,12 @@ def chart(panel, series, box, prometheus):
                 drawn.append(f'<path d="M{line}L{back}Z" fill="{colour}" fill-opacity=".3"/>')
             drawn.append(f'<path d="M{line}{"h2" if len(run) == 1 else ""}" fill="none" stroke="{colour}" stroke-width="1.4"/>')
     return drawn + legends(panel, [name for name, _, _ in layers], left, y + h - 10, wide)
+
+
+def rounded_up(peak):
+    """The next number that reads well on an axis."""
+    power = 10 ** math.floor(math.log10(peak))
+    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= peak * 0.999)
 
 
 def stack(series):
@@ -245,7 +252,7 @@ def heatmap(panel, series, box, prometheus):
     width = wide * prometheus.step / (prometheus.end - prometheus.begin)
     for (number, at), count in cells.items():
         if count > 0:
-            across = left + wide * (at - prometheus.begin) / (prometheus.end - prometheus.begin)
+            across = left + (wide - width) * (at - prometheus.begin) / (prometheus.end - prometheus.begin)
             drawn.append(f'<rect x="{across:.1f}" y="{y + h - 26 - (number + 1) * high:.1f}" width="{width:.1f}" height="{high:.1f}" fill="#d9480f" fill-opacity="{0.15 + 0.85 * count / peak:.2f}"/>')
     return drawn
 
@@ -255,7 +262,7 @@ def drawn_panel(panel, prometheus, at):
     x, y, w, h = at
     series = series_of(panel, prometheus)
     box = (x + 4, y + 22, w - 8, h - 28)
-    frame = [f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="4" fill="#fff" stroke="#d5d9df"/>', text(x + 9, y + 16, panel["title"], 12, weight="bold")]
+    frame = [f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="4" fill="#fff" stroke="#d5d9df"><title>{escape(panel["description"])}</title></rect>', text(x + 9, y + 16, panel["title"], 12, weight="bold")]
     empty = panel["fieldConfig"]["defaults"].get("noValue")
     if panel["type"] == "stat":
         return frame + stat(panel, series, box), bool(series or empty)
@@ -265,10 +272,12 @@ def drawn_panel(panel, prometheus, at):
     return frame + draw(panel, series, box, prometheus), True
 
 
-def drawn_board(board, prometheus):
-    """A whole dashboard as SVG, and the titles of its panels that are empty without a word."""
+def drawn_board(board, prometheus, rows=None):
+    """A dashboard, or its first rows, as SVG; and the titles of its panels that are empty without a word."""
     drawn, mute = [], []
-    for panel in board["panels"]:
+    starts = [place for place, panel in enumerate(board["panels"]) if panel["type"] == "row"]
+    panels = board["panels"][: starts[rows]] if rows else board["panels"]
+    for panel in panels:
         grid = panel["gridPos"]
         at = (grid["x"] * CELL + GAP, grid["y"] * ROW + 40, grid["w"] * CELL - GAP, grid["h"] * ROW - GAP)
         if panel["type"] == "row":
@@ -277,7 +286,7 @@ def drawn_board(board, prometheus):
         part, said = drawn_panel(panel, prometheus, at)
         drawn += part
         mute += [] if said else [panel["title"]]
-    bottom = max((panel["gridPos"]["y"] + panel["gridPos"]["h"]) * ROW + 46 for panel in board["panels"])
+    bottom = max((panel["gridPos"]["y"] + panel["gridPos"]["h"]) * ROW + 46 for panel in panels)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1212 {bottom}" font-family="sans-serif"><rect width="1212" height="{bottom}" fill="#f4f5f7"/>'
     title = text(10, 26, f"{board['title']}  (drawn from Prometheus, not by Grafana)", 16, weight="bold")
     return "\n".join([head, title, *drawn, "</svg>\n"]), mute
@@ -295,6 +304,8 @@ def main():
         picture, silent = drawn_board(json.loads(path.read_text()), prometheus)
         (given.out / f"{path.stem}.svg").write_text(picture)
         mute += silent
+        if path.stem == "payments":
+            (given.out / "payments-first-rows.svg").write_text(drawn_board(json.loads(path.read_text()), prometheus, rows=2)[0])
     print("\n".join(f"nothing to show: {title}" for title in mute) or "every panel has something to show")
     sys.exit(1 if mute else 0)
 

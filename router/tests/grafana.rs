@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use grafana_support::prometheus::Prometheus;
 use grafana_support::questions::{Question, boards, of_annotations, of_panels, of_variables, selectors};
-use grafana_support::shop::{Watched, exposition, ten_registers};
+use grafana_support::shop::{Watched, drivers, exposition, ten_registers};
 use grafana_support::tools::{Tool, are_here, folder, promtool, said, script};
 use serde_json::Value;
+use tillswitch::config::Config;
 use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,23 +52,43 @@ fn a_broken_alert_makes_its_tests_fail() {
     }
 }
 
+/// Docker is not here either: what the demonstration is configured with is read by the program itself.
+#[test]
+fn the_demonstration_is_configured_with_what_the_program_knows() {
+    let here = tempfile::tempdir().unwrap();
+    let token = here.path().join("token");
+    std::fs::write(&token, "a token").unwrap();
+    let text = std::fs::read_to_string(folder().join("tillswitch.toml")).unwrap();
+    let text = text.replace("/run/tillswitch/token", token.to_str().unwrap());
+    let file = here.path().join("tillswitch.toml");
+    std::fs::write(&file, text).unwrap();
+    let config = Config::load(&file, &drivers()).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!((config.terminals.len(), config.registers.len()), (2, 3));
+
+    let compose = std::fs::read_to_string(folder().join("compose.yaml")).unwrap();
+    let scripts: Vec<&str> = compose.split("printf ").skip(1).map(|rest| rest.split(",;").next().unwrap()).collect();
+    assert_eq!(scripts.len(), 2);
+    tillswitch_zvt::simulator::Step::parse_script(scripts[0]).unwrap();
+    tillswitch_http::simulator::parse_script(scripts[1]).unwrap();
+}
+
 #[tokio::test]
 async fn ten_registers_make_few_series_and_a_small_answer() {
     let folder = tempfile::tempdir().unwrap();
     let shop = ten_registers(folder.path()).await;
-    exposition(shop.app.admin, None).await;
-    let begun = Instant::now();
-    let text = exposition(shop.app.admin, None).await;
-    let took = begun.elapsed();
+    let (mut text, mut quickest) = (String::new(), Duration::MAX);
+    // The quickest of several tells about the router, the others about what else this machine does.
+    for _ in 0..10 {
+        let begun = Instant::now();
+        text = exposition(shop.app.admin, None).await;
+        quickest = quickest.min(begun.elapsed());
+    }
     let series = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
     assert!(series <= 2000, "{series} series");
     assert!(text.len() <= 200_000, "{} bytes", text.len());
-    assert!(
-        took < Duration::from_millis(500),
-        "{took:?}; aimed at is a tenth of that on a machine with nothing else to do"
-    );
+    assert!(quickest < Duration::from_millis(50), "{quickest:?}");
     assert!(!text.lines().any(|line| line.ends_with(" summary")), "a histogram without buckets is a summary");
-    println!("{series} series, {} bytes, {took:?}", text.len());
+    println!("{series} series, {} bytes, {quickest:?}", text.len());
     shop.close().await;
 }
 
@@ -205,8 +226,9 @@ fn pictures_are_drawn(prometheus: &Prometheus, watched: &Watched) {
     let address = format!("http://{}", prometheus.address);
     let arguments = ["--prometheus", &address, "--last", "60", "--scrape", "1", "--out"].map(OsStr::new);
     script("pictures.py", &[&arguments[..], &[watched.folder.path().as_os_str()]].concat());
-    let drawn: BTreeSet<_> =
-        ["payments", "shop-today"].map(|name| watched.folder.path().join(format!("{name}.svg"))).into();
+    let drawn: BTreeSet<_> = ["payments", "payments-first-rows", "shop-today"]
+        .map(|name| watched.folder.path().join(format!("{name}.svg")))
+        .into();
     for picture in drawn {
         let text = std::fs::read_to_string(&picture).unwrap();
         assert!(text.starts_with("<svg") && text.ends_with("</svg>\n") && !text.contains("NaN"), "{picture:?}");

@@ -144,11 +144,16 @@ pub async fn ten_registers(folder: &Path) -> Shop {
 }
 
 async fn opened(plan: Plan, folder: &Path) -> Shop {
+    Shop::open(plan, folder, drivers()).await.unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The drivers that the shop's terminals need.
+pub fn drivers() -> DriverRegistry {
     let mut drivers = DriverRegistry::new();
     drivers.register(HttpFactory);
     // Waits that a busy machine does not exhaust; only a cut link puts a payment in doubt.
     let long = Duration::from_secs(10);
     let timing = Timing { answer: long, enquiry: long, completion: long, minute: long, record: long, ..Timing::fast() };
     drivers.register(ZvtTcpFactory { timing });
-    Shop::open(plan, folder, drivers).await.unwrap_or_else(|why| panic!("{why}"))
+    drivers
 }
