@@ -80,6 +80,17 @@ impl Answer {
         Answer { status, body: Value::Object(body), replayed: false, retry_after, code, approves }
     }
 
+    /// A payment as it stands, for a person.
+    pub fn described(status: u16, payment: &Payment) -> Answer {
+        let body = json!({ "payment": describe(payment) });
+        Answer { status, body, replayed: false, retry_after: None, code: None, approves: false }
+    }
+
+    /// Anything else that a person asked to see.
+    pub fn value(status: u16, body: Value) -> Answer {
+        Answer { status, body, replayed: false, retry_after: None, code: None, approves: false }
+    }
+
     /// The end of a payment could not be written down.
     pub fn unwritten(payment: &Payment, why: &str, answers: &Answers) -> Answer {
         let message = format!(
@@ -200,6 +211,9 @@ pub fn describe(payment: &Payment) -> Value {
     }
     if let Some(original) = payment.original {
         put("original", original.to_string().into());
+    }
+    if let Some(first) = payment.again_of {
+        put("again_of", first.to_string().into());
     }
     put("received_at", rfc3339(payment.received_at).into());
     if let Some(finished) = payment.finished_at {

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
 use crate::config::Config;
+use crate::desk::Desk;
 use crate::events::Events;
 use crate::intake::Intake;
 use crate::journal::{
@@ -21,6 +23,7 @@ use crate::journal::{
 use crate::life::Life;
 use crate::live::Live;
 use crate::metrics::{JournalMetrics, Layout, Listener, Metrics};
+use crate::reload::Reloader;
 use crate::server::{self, Counted, Limits};
 use crate::terminals::Terminals;
 
@@ -39,6 +42,7 @@ pub struct App {
     pub admin: SocketAddr,
     /// What the start found open.
     pub recovered: Recovered,
+    config: Arc<ArcSwap<Config>>,
     life: Life,
     terminals: Arc<Terminals>,
     grace: Duration,
@@ -101,7 +105,15 @@ impl App {
         open: impl FnOnce(&Config) -> Result<Arc<dyn Journal>, JournalError>,
     ) -> Result<App, StartError> {
         let lock = StateLock::take(&config.state_dir, &config.server.listen.to_string()).map_err(StartError::Locked)?;
+        let lost = lock.misses_journal(&config.journal.database);
         let journal = open(&config).map_err(StartError::Journal)?;
+        if lost {
+            tracing::error!(
+                file = %config.journal.database.display(),
+                "a new, empty journal was created where a router has worked before: events that were paid before would be \
+                 paid again; if the old file is somewhere, stop this router now and put it back"
+            );
+        }
         let began = Instant::now();
         let recovered = journal.recover().await.map_err(StartError::Journal)?;
         metrics.recovered(recovered, began.elapsed());
@@ -115,11 +127,13 @@ impl App {
         let admin = listen(config.admin.listen).await?;
         let (closing, closed) = watch::channel(None);
         let forgetting = forget_daily(life.journal.clone(), config.journal.retention);
-        let upkeep = [tokio::spawn(upkeep(life.metrics.clone(), config.journal.database.clone())), tokio::spawn(forgetting)];
+        let upkeep =
+            [tokio::spawn(upkeep(life.metrics.clone(), config.journal.database.clone())), tokio::spawn(forgetting)];
         let mut app = App {
             public: public.local_addr().map_err(|error| not_listening(config.server.listen, error))?,
             admin: admin.local_addr().map_err(|error| not_listening(config.admin.listen, error))?,
             recovered,
+            config: Arc::new(ArcSwap::new(config.clone())),
             life,
             terminals,
             grace: config.server.shutdown_timeout,
@@ -139,10 +153,20 @@ impl App {
         config: Arc<Config>,
         closed: watch::Receiver<Option<Instant>>,
     ) {
-        let intake = Intake::new(config.clone(), self.life.clone(), self.terminals.clone());
+        let latest = self.config.clone();
+        let intake = Intake::new(latest.clone(), self.life.clone(), self.terminals.clone());
+        let desk = Desk::new(latest.clone(), self.life.clone(), self.terminals.clone());
         let limits = Limits { max_connections: config.server.max_connections, ..Limits::default() };
         let outside = server::routes(server::public::routes(&config.webhook.path, intake.clone()));
-        let inside = server::routes(server::admin::routes(&config, self.life.clone(), intake));
+        let calls = server::admin::Admin {
+            config: latest,
+            life: self.life.clone(),
+            terminals: self.terminals.clone(),
+            desk,
+            reloader: self.reloader(),
+            sessions: Default::default(),
+        };
+        let inside = server::routes(server::admin::routes(calls, intake));
         let closing = closed.clone();
         let counted = |listener| Counted::new(server::Plain, self.life.metrics.clone(), listener);
         let (clients, operators) = (counted(Listener::Public), counted(Listener::Admin));
@@ -152,6 +176,11 @@ impl App {
         self.listeners.push(tokio::spawn(async move {
             server::serve_with(admin, operators, inside, Limits::default(), deadline(closed)).await;
         }));
+    }
+
+    /// How it takes over a changed configuration.
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(self.config.clone(), self.life.clone(), self.terminals.clone())
     }
 
     /// What a payment needs, for those who look on.

@@ -5,8 +5,10 @@
 //! | [`cli`] | what does a command do |
 //! | [`config`] | what is configured, and what is wrong with it |
 //! | [`app`] | what makes up a running router, and how it stops |
+//! | [`reload`] | how does a running router take over a changed file |
 //! | [`server`] | how do bytes from a socket become a request, and which routes are there |
 //! | [`intake`] | how does a request become a payment |
+//! | [`desk`] | what can a person do with payments |
 //! | [`terminals`] | what does a terminal do next, and what became of a payment in doubt |
 //! | [`life`], [`live`] | how does a payment move on, and who waits for it |
 //! | [`journal`] | what must be on disk, and when |
@@ -24,6 +26,7 @@ pub mod app;
 pub mod cli;
 pub mod code;
 pub mod config;
+pub mod desk;
 pub mod drivers;
 pub mod events;
 pub mod intake;
@@ -33,6 +36,7 @@ pub mod live;
 pub mod log;
 pub mod metrics;
 pub mod oracle;
+pub mod reload;
 pub mod server;
 pub mod shop;
 pub mod terminals;

@@ -192,7 +192,7 @@ pub fn because(state: State, code: Code, message: String, actor: Actor, at: Syst
 }
 
 /// The word for programs that stands for a driver's trouble.
-fn code_of(cause: Cause) -> Code {
+pub fn code_of(cause: Cause) -> Code {
     match cause {
         Cause::Unreachable | Cause::LinkLost | Cause::NoAnswer | Cause::Garbage => Code::TerminalUnreachable,
         Cause::Busy => Code::TerminalBusy,

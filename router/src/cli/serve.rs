@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tillswitch_core::DriverRegistry;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit;
 use crate::app::{App, StartError};
@@ -53,7 +53,7 @@ async fn serve(config: Arc<Config>) -> ExitCode {
         public = %app.public, admin = %app.admin, path, terminals = config.terminals.len(),
         registers = config.registers.len(), in_doubt = app.recovered.in_doubt, expired = app.recovered.expired, "ready"
     );
-    asked_to_stop().await;
+    until_stopped(&app).await;
     tracing::info!("stopping: nothing new starts, running payments may end");
     app.stop().await;
     tracing::info!("stopped");
@@ -72,17 +72,33 @@ fn not_started(file: &Path, error: &StartError) -> ExitCode {
     code.into()
 }
 
-/// Completes on SIGTERM or SIGINT. SIGHUP is for a later reload: it must not end the program.
-pub(super) async fn asked_to_stop() {
-    let handler = |kind| signal(kind).expect("the signals that end a program can be listened to");
-    let mut terminate = handler(SignalKind::terminate());
-    let mut interrupt = handler(SignalKind::interrupt());
-    let mut hangup = handler(SignalKind::hangup());
+/// Reads the configuration again on SIGHUP until it is time to stop.
+async fn until_stopped(app: &App) {
+    let mut hangup = listen_to(SignalKind::hangup());
+    let stop = asked_to_stop();
+    tokio::pin!(stop);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
-            _ = hangup.recv() => tracing::warn!("this version reads its configuration at the start only: restart it"),
+            () = &mut stop => return,
+            _ = hangup.recv() => {
+                if let Err(faults) = app.reloader().reload().await {
+                    tracing::error!("the configuration was not taken over, the one in use stays: {faults}");
+                }
+            }
         }
     }
+}
+
+/// Completes on SIGTERM or SIGINT.
+pub(super) async fn asked_to_stop() {
+    let mut terminate = listen_to(SignalKind::terminate());
+    let mut interrupt = listen_to(SignalKind::interrupt());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn listen_to(kind: SignalKind) -> Signal {
+    signal(kind).expect("the signals of a program can be listened to")
 }

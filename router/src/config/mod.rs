@@ -57,6 +57,8 @@ pub struct Config {
     pub terminals: BTreeMap<String, TerminalConfig>,
     /// The registers, by name. Each names a terminal that there is.
     pub registers: BTreeMap<String, RegisterConfig>,
+    /// The drivers that it was read with, to read it again.
+    pub registry: DriverRegistry,
     /// What works and deserves a look, to be shown at start and by `tillswitch check`.
     pub warnings: Vec<Fault>,
 }
@@ -105,7 +107,20 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, file: PathBuf, regis
     unused_terminals(&root, &names, &registers);
     root.finish();
     let warnings = Vec::new();
-    Config { file, state_dir, min_free, server, admin, webhook, answers, journal, terminals, registers, warnings }
+    Config {
+        file,
+        state_dir,
+        min_free,
+        server,
+        admin,
+        webhook,
+        answers,
+        journal,
+        terminals,
+        registers,
+        registry: registry.clone(),
+        warnings,
+    }
 }
 
 /// The only register is the default one; a named one must be there.

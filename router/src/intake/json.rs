@@ -16,6 +16,11 @@ impl<'a> Object<'a> {
         serde_json::from_str(text)
     }
 
+    /// The keys that are there.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
     /// The value under a key; `null` counts as absent.
     pub fn get(&self, key: &str) -> Option<&'a RawValue> {
         let found = self.0.iter().find(|(name, _)| name == key).map(|(_, value)| *value);

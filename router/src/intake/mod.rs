@@ -17,6 +17,7 @@ mod turn;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use tillswitch_core::PaymentId;
@@ -40,6 +41,9 @@ const ABORT_GRACE: Duration = Duration::from_secs(10);
 /// What turns webhooks into payments. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
+    /// What a reload swaps.
+    latest: Arc<ArcSwap<Config>>,
+    /// What the request at hand is answered by.
     config: Arc<Config>,
     life: Life,
     terminals: Arc<Terminals>,
@@ -64,15 +68,15 @@ struct Received {
 
 impl Intake {
     /// One for a configuration and its running terminals.
-    pub fn new(config: Arc<Config>, life: Life, terminals: Arc<Terminals>) -> Intake {
-        Intake { config, life, terminals, turns: Turns::default() }
+    pub fn new(latest: Arc<ArcSwap<Config>>, life: Life, terminals: Arc<Terminals>) -> Intake {
+        Intake { config: latest.load_full(), latest, life, terminals, turns: Turns::default() }
     }
 
     /// Answers a webhook. May be dropped at any time: the payment goes on without it, because everything happens in a task
     /// of its own. Between the journal's commit and the terminal's task nothing may be lost.
     pub async fn answer(&self, headers: HeaderMap, body: Bytes) -> Told {
         let received = Received { wall: SystemTime::now(), instant: Instant::now() };
-        let intake = self.clone();
+        let intake = Intake { config: self.latest.load_full(), ..self.clone() };
         let handled = tokio::spawn(async move { intake.handle(&headers, body, received).await }).await;
         let told = match handled {
             Ok(Ok(told)) => told,
@@ -91,8 +95,11 @@ impl Intake {
     }
 
     /// Whether a good webhook would start a payment now, or why not.
-    pub fn ready(&self) -> Result<(), JournalError> {
-        self.life.journal.health()
+    pub fn ready(&self) -> Result<(), (Code, String)> {
+        if self.terminals.is_stopping() {
+            return Err((Code::ShuttingDown, "the router is stopping".to_owned()));
+        }
+        self.life.journal.health().map_err(|why| (Code::JournalUnavailable, why.to_string()))
     }
 
     /// Notes that the till knows of an approval.

@@ -38,19 +38,19 @@ pub(super) fn health(intake: Intake) -> impl Filter<Extract = (Response,), Error
     let live = warp::path!("health" / "live").map(|| warp::reply::json(&"alive").into_response());
     let ready = warp::path!("health" / "ready").map(move || match intake.ready() {
         Ok(()) => warp::reply::json(&"ready").into_response(),
-        Err(why) => error(StatusCode::SERVICE_UNAVAILABLE, Code::JournalUnavailable.name(), why.to_string()),
+        Err((code, why)) => error(StatusCode::SERVICE_UNAVAILABLE, code.name(), why),
     });
     warp::get().and(live.or(ready).unify())
 }
 
 /// Whatever matches nothing else.
-pub(super) fn nowhere() -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+fn nowhere() -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     warp::any().and_then(|| async {
         Ok::<_, Rejection>(error(StatusCode::NOT_FOUND, Code::NotFound.name(), "there is nothing at this address"))
     })
 }
 
-pub(super) fn wrong_method(message: &str) -> Response {
+fn wrong_method(message: &str) -> Response {
     error(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed.name(), message)
 }
 
@@ -66,7 +66,7 @@ fn at(path: &str) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<
 }
 
 fn respond(told: Told, intake: Intake) -> Response {
-    let mut response = json(&told.answer);
+    let mut response = reply(&told.answer);
     if let Some(id) = told.approved {
         response.extensions_mut().insert(notice(id, intake));
     }
@@ -78,7 +78,8 @@ fn notice(id: PaymentId, intake: Intake) -> Delivered {
     Delivered::new(move || intake.delivered(id))
 }
 
-fn json(answer: &Answer) -> Response {
+/// An answer with its header fields.
+pub(super) fn reply(answer: &Answer) -> Response {
     let mut response = Response::new(answer.body.to_string().into());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -21,6 +21,7 @@ mod stop;
 mod task;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ pub struct Terminals {
     tasks: Mutex<Vec<Running>>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
+    stopping: AtomicBool,
 }
 
 /// A terminal's task, as it is stopped and waited for.
@@ -136,12 +138,18 @@ impl Terminals {
             by_name: ArcSwap::from_pointee(by_name),
             tasks: Mutex::new(tasks),
             reloading: tokio::sync::Mutex::default(),
+            stopping: AtomicBool::new(false),
         })
     }
 
     /// The terminal with this name.
     pub fn get(&self, name: &str) -> Option<Terminal> {
         self.by_name.load().get(name).cloned()
+    }
+
+    /// Whether nothing new starts any more.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// All terminals, by name.
@@ -246,6 +254,7 @@ impl Terminals {
 
     /// Starts nothing new, lets what runs end within `grace`, then drops it and says good-bye to every terminal.
     pub async fn stop(&self, grace: Duration) {
+        self.stopping.store(true, Ordering::Release);
         let running = std::mem::take(&mut *self.tasks.lock().expect("nothing panics while it holds the tasks"));
         let (stops, mut tasks): (Vec<_>, Vec<_>) =
             running.into_iter().map(|running| (running.stop, running.task)).unzip();
