@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::schema;
+use super::{schema, watch};
 
 /// The file in the state folder that is locked.
 const FILE: &str = "router.lock";
@@ -17,6 +17,7 @@ const MAX_HOLDER_BYTES: u64 = 4096;
 #[derive(Debug)]
 pub struct StateLock {
     _file: File,
+    used_before: bool,
 }
 
 /// Why the state folder was not taken.
@@ -48,6 +49,7 @@ impl StateLock {
         let path = state_dir.join(FILE);
         let unusable = |error| NotTaken::Unusable { path: path.clone(), error };
         schema::private_folder(state_dir).map_err(unusable)?;
+        let used_before = path.exists();
         let mut file = open(&path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -58,7 +60,13 @@ impl StateLock {
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
         sign(&mut file, listen).map_err(unusable)?;
-        Ok(StateLock { _file: file })
+        Ok(StateLock { _file: file, used_before })
+    }
+
+    /// Whether a router has worked here before and its journal is not there any more. To be asked before it is opened:
+    /// what is paid in it would be paid again.
+    pub fn misses_journal(&self, database: &Path) -> bool {
+        watch::is_lost(database, self.used_before)
     }
 }
 

@@ -14,6 +14,7 @@ mod retention;
 mod schema;
 mod sqlite;
 mod value;
+mod watch;
 mod writer;
 
 use std::fmt;

@@ -34,7 +34,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
 
 /// Opens a file that [`open`] has prepared, for reading only.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // The log is opened by the first read. It has to be open before somebody moves it away.
+    let first: rusqlite::Result<i64> =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0));
+    first.map_err(|error| open_error(path, &error))?;
+    Ok(connection)
 }
 
 /// Makes a folder that only its owner can look into; one that is there already keeps its mode.

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::disk::{Disk, RealDisk, Room};
 use super::failure::Failure;
 use super::reader::{self, Query};
+use super::watch::Watch;
 use super::writer::{self, Message, Shared, Store, Writer};
 use super::{
     Begun, End, Filter, Forgotten, History, Incident, Journal, JournalError, NewPayment, Payment, Recovered, change,
@@ -75,7 +76,8 @@ impl SqliteJournal {
         let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         let shared = Arc::new(Shared::default());
         let (writer, messages) = mpsc::sync_channel(options.queue + ROOM_FOR_RUNNING);
-        let store = Store { connection, disk, room: Room::new(options.min_free), folder, extra_jobs: 0 };
+        let watch = Watch::over(path).map_err(|error| JournalError::ReadOnly(format!("{}: {error}", path.display())))?;
+        let store = Store { connection, disk, room: Room::new(options.min_free), folder, watch, extra_jobs: 0 };
         let thread = Writer { store, shared: Arc::clone(&shared), messages, batch: options.queue.max(1) };
         start("journal-writer", move || thread.run())?;
         let (reader, queries) = mpsc::sync_channel(options.reads);

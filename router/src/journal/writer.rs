@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::disk::{Disk, Room};
 use super::failure::{self, Failure, Severity};
+use super::watch::Watch;
 use super::{JournalError, change};
 
 /// How long a note that an answer was delivered waits for a commit that it can ride along with.
@@ -26,6 +27,7 @@ pub(super) struct Store {
     pub(super) disk: Box<dyn Disk>,
     pub(super) room: Room,
     pub(super) folder: PathBuf,
+    pub(super) watch: Watch,
     /// What the last jobs wrote beyond the usual, in usual jobs.
     pub(super) extra_jobs: usize,
 }
@@ -220,6 +222,7 @@ impl Writer {
     }
 
     fn transaction(&mut self, jobs: &mut [Box<dyn Job>], notes: &[PaymentId]) -> Result<(), JournalError> {
+        self.store.watch.require().map_err(|why| self.shared.break_down(why))?;
         if let Err(error) = self.store.connection.execute_batch("BEGIN IMMEDIATE") {
             return Err(self.stop_for(&error));
         }
@@ -308,7 +311,8 @@ mod tests {
         let connection = schema::open(&path).unwrap();
         let (sender, messages) = std::sync::mpsc::sync_channel(1);
         let (disk, room, folder) = (Box::new(RealDisk), Room::new(0), folder.path().into());
-        let store = Store { connection, disk, room, folder, extra_jobs: 0 };
+        let watch = Watch::over(&path).unwrap();
+        let store = Store { connection, disk, room, folder, watch, extra_jobs: 0 };
         let mut writer = Writer { store, shared: Arc::default(), messages, batch: 8 };
         let (first, mut first_answer) = job(|store: &mut Store| slip(store, "first"));
         let (refused, mut refusal) = job(|store: &mut Store| {

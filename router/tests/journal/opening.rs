@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rusqlite::Connection;
-use tillswitch::journal::{Journal, JournalError, NotTaken, SqliteJournal, StateLock};
+use tillswitch::journal::{Begun, Journal, JournalError, NotTaken, SqliteJournal, StateLock};
 
-use crate::bench::{Shop, end, options};
+use crate::bench::{Event, Shop, end, options};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -139,4 +139,60 @@ fn a_folder_that_cannot_be_made_is_said_to_be_unusable() {
     fs::write(&file, "").unwrap();
     let refused = StateLock::take(&file.join("state"), "127.0.0.1:5000").unwrap_err();
     assert!(matches!(refused, NotTaken::Unusable { .. }), "{refused}");
+}
+
+/// A file that is not the opened one any more takes nothing, and what was opened is still read.
+async fn notices(meddle: impl FnOnce(&Path)) {
+    let shop = Shop::open();
+    shop.begin("guid=a").await;
+    meddle(&shop.path());
+    let refused = shop.journal.begin(Event::parse("guid=b").request()).await;
+    let Err(JournalError::ReadOnly(why)) = &refused else { panic!("{refused:?}") };
+    assert!(why.contains("moved, deleted or replaced") && why.contains("payments.db"), "{why}");
+    assert!(shop.journal.health().is_err());
+    let known = shop.journal.known(Event::parse("guid=a").request()).await.unwrap();
+    assert!(matches!(known, Some(Begun::SameEvent(_))), "{known:?}");
+    assert_eq!(shop.journal.known(Event::parse("guid=b").request()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_journal_that_is_moved_away_is_noticed() {
+    notices(|path| fs::rename(path, path.with_extension("old")).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_journal_that_is_replaced_is_noticed() {
+    notices(|path| {
+        let copy = path.with_extension("copy");
+        fs::copy(path, &copy).unwrap();
+        fs::rename(copy, path).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_deleted_is_noticed() {
+    notices(|path| fs::remove_file(format!("{}-wal", path.display())).unwrap()).await;
+}
+
+#[test]
+fn a_start_notices_that_its_journal_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let state_dir = folder.path().join("state");
+    let path = state_dir.join("payments.db");
+    let lock = StateLock::take(&state_dir, "").unwrap();
+    assert!(!lock.misses_journal(&path), "the first start");
+    drop(SqliteJournal::open(&path, options()).unwrap());
+    drop(lock);
+    let lock = StateLock::take(&state_dir, "").unwrap();
+    assert!(!lock.misses_journal(&path), "a later start");
+    fs::remove_file(&path).unwrap();
+    assert!(lock.misses_journal(&path), "the file is gone");
+    drop(lock);
+
+    // Nothing is left but a log that was not brought into its database.
+    fs::remove_dir_all(&state_dir).unwrap();
+    fs::create_dir(&state_dir).unwrap();
+    fs::write(state_dir.join("payments.db-wal"), "leftovers").unwrap();
+    assert!(StateLock::take(&state_dir, "").unwrap().misses_journal(&path));
 }
