@@ -36,8 +36,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     // The log is opened by the first read. It has to be open before somebody moves it away.
-    let first: rusqlite::Result<i64> =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0));
+    let first: rusqlite::Result<i64> = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0));
     first.map_err(|error| open_error(path, &error))?;
     Ok(connection)
 }
@@ -78,7 +77,7 @@ fn prepare(connection: &Connection, path: &Path, versions: &[&str]) -> Result<()
     let empty = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
     if !empty {
         recognise(connection, versions.len())?;
-        check(connection)?;
+        check(connection, path)?;
     }
     // Write-ahead logging is a property of the file, `synchronous` of the connection.
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
@@ -109,9 +108,20 @@ fn recognise(connection: &Connection, newest: usize) -> Result<(), failure::Fail
     Ok(())
 }
 
-fn check(connection: &Connection) -> Result<(), failure::Failure> {
+fn check(connection: &Connection, path: &Path) -> Result<(), failure::Failure> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(JournalError::Damaged(found).into()) }
+    if found == "ok" { Ok(()) } else { Err(damaged(path, &found).into()) }
+}
+
+/// What SQLite found, in one line and without its headings, and the way out.
+fn damaged(path: &Path, found: &str) -> JournalError {
+    let lines = found.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("***"));
+    let (found, path) = (lines.collect::<Vec<_>>().join(", "), path.display());
+    JournalError::Damaged(format!(
+        "{path}: {found}; keep copies of {path}, {path}-wal and {path}-shm, then repair the journal with \
+         `sqlite3 {path} .recover`, or move the three files away and accept that old events are unknown and would be \
+         paid again"
+    ))
 }
 
 /// Runs the scripts that the file has not seen, in one transaction, after copying a file that has content.
@@ -163,9 +173,9 @@ fn cannot_open(path: &Path, error: &io::Error) -> JournalError {
 
 fn open_error(path: &Path, error: &rusqlite::Error) -> JournalError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    let damaged = matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase));
-    if damaged || failure::severity(error) == Severity::Statement {
-        return JournalError::Damaged(format!("{}: {error}", path.display()));
+    let is_damage = matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase));
+    if is_damage || failure::severity(error) == Severity::Statement {
+        return damaged(path, &error.to_string());
     }
     JournalError::ReadOnly(format!("{}: {error}", path.display()))
 }

@@ -61,6 +61,7 @@ async fn a_damaged_file_is_refused() {
     let path = folder.path().join("noise.db");
     fs::write(&path, "this is no database, it is a letter to somebody. ".repeat(200)).unwrap();
     assert!(refusal(&path).contains("not a database"));
+    check_way_out(&refusal(&path));
 
     let shop = Shop::open();
     for number in 0..200 {
@@ -72,12 +73,20 @@ async fn a_damaged_file_is_refused() {
     // Everything behind the first pages: the schema is whole, the rows are not.
     bytes[16 * 4096..].fill(0xA5);
     fs::write(shop.path(), &bytes).unwrap();
-    refusal(&shop.path());
+    check_way_out(&refusal(&shop.path()));
 
     // A file that is shorter than its header says.
     bytes.truncate(5 * 4096);
     fs::write(shop.path(), &bytes).unwrap();
-    refusal(&shop.path());
+    check_way_out(&refusal(&shop.path()));
+}
+
+/// One line for a person in the middle of the night.
+fn check_way_out(why: &str) {
+    for part in ["-wal", "-shm", ".recover", "move the three files away"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert!(!why.contains('\n') && !why.contains("***"), "{why}");
 }
 
 #[tokio::test]
