@@ -9,6 +9,7 @@ use tillswitch_core::{
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument;
 
 use super::gate::{Gate, Place};
 use super::session::JournalSession;
@@ -18,6 +19,7 @@ use crate::config::TerminalConfig;
 use crate::journal::{Actor, JournalError, Payment, State, Verdict};
 use crate::life::{self, Life, persist};
 use crate::live::{Entry, Progress};
+use crate::log::TERMINAL_SPAN;
 use crate::metrics::Stage;
 
 /// How long a dropped driver may take to let go.
@@ -139,7 +141,8 @@ impl Attempt {
             );
             return (Some(driver), Err(DriverError::not_started(Cause::WrongCurrency, message)));
         }
-        let running = tokio::spawn(command(driver, request(job), self.session(job)));
+        let span = tracing::info_span!(TERMINAL_SPAN, name = %self.config.name);
+        let running = tokio::spawn(command(driver, request(job), self.session(job)).instrument(span));
         self.watch(running, job).await
     }
 

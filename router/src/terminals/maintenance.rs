@@ -9,11 +9,13 @@ use tillswitch_core::{
     TerminalDriver, TerminalStatus,
 };
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::session::stored;
 use crate::events::{Event, Events};
 use crate::journal::Journal;
 use crate::life::Life;
+use crate::log::TERMINAL_SPAN;
 
 /// How long a terminal may take to say how it is.
 const STATUS_LIMIT: Duration = Duration::from_secs(20);
@@ -53,14 +55,16 @@ pub(super) async fn run(terminal: &str, life: &Life, mut driver: Box<dyn Termina
         events: life.events.clone(),
         abort: AbortHandle::new(),
     };
-    let mut running = tokio::spawn(async move {
+    let span = tracing::info_span!(TERMINAL_SPAN, name = %terminal);
+    let doing = async move {
         let report = match work {
             Work::Status => driver.status().await.map(Report::Status),
             Work::EndOfDay => driver.end_of_day(&mut display).await.map(Report::EndOfDay),
             Work::Service(name) => driver.service(&name, &mut display).await.map(Report::Service),
         };
         (driver, report)
-    });
+    };
+    let mut running = tokio::spawn(doing.instrument(span));
     let (driver, report) = match timeout(limit, &mut running).await {
         Ok(Ok((driver, report))) => (Some(driver), report),
         Ok(Err(_)) => (None, lost("the driver crashed")),

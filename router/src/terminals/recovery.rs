@@ -5,12 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use tillswitch_core::{AbortHandle, Cause, DriverError, Evidence, PaymentId, Reason, Resolution, TerminalDriver};
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 use super::attempt::{mismatch, request_of};
 use super::session::JournalSession;
 use crate::config::TerminalConfig;
 use crate::journal::{Actor, JournalError, Payment, State};
 use crate::life::{self, Life};
+use crate::log::TERMINAL_SPAN;
 
 /// Pauses before the second, third … question.
 const PAUSES: [Duration; 6] = [
@@ -141,10 +143,11 @@ async fn question(
         abort: AbortHandle::new().abort(),
         display: None,
     };
-    let running = tokio::spawn(async move {
+    let asking = async move {
         let answer = driver.resolve(&request, &mut session).await;
         (driver, answer)
-    });
+    };
+    let running = tokio::spawn(asking.instrument(tracing::info_span!(TERMINAL_SPAN, name = %config.name)));
     let abort = running.abort_handle();
     match timeout(QUESTION_LIMIT, running).await {
         Ok(Ok((driver, answer))) => (Some(driver), answer),

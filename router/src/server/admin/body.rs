@@ -75,6 +75,15 @@ pub fn amount(object: &Object<'_>) -> Result<Option<String>, Answer> {
     }
 }
 
+/// `{minutes}`, 15 where nothing is said.
+pub fn minutes(body: &Bytes) -> Result<u64, Answer> {
+    let object = object(body)?;
+    only(&object, &["minutes"])?;
+    let Some(text) = object.scalar("minutes") else { return Ok(15) };
+    let minutes = text.parse().ok().filter(|minutes| (1..=60).contains(minutes));
+    minutes.ok_or_else(|| wrong(format!("`minutes` is {text:?}, expected 1 to 60")))
+}
+
 /// `{token}`.
 pub fn token(body: &Bytes) -> Result<String, Answer> {
     let object = object(body)?;

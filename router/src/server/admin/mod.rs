@@ -136,6 +136,7 @@ impl Admin {
             Call::TestTerminal => self.maintain(&open[0], Work::Status).await?,
             Call::EndOfDay => self.maintain(&open[0], Work::EndOfDay).await?,
             Call::Service => self.maintain(&open[0], Work::Service(open[1].clone())).await?,
+            Call::Trace => self.trace(&open[0], &asked.body)?,
             Call::Reload => self.reload().await,
         };
         Ok(reply(&answer))
@@ -199,17 +200,29 @@ impl Admin {
     }
 
     async fn maintain(&self, name: &str, work: Work) -> Result<Answer, Answer> {
-        let Some(terminal) = self.terminals.get(name) else {
-            let names: Vec<String> = self.terminals.all().iter().map(|terminal| terminal.name().to_owned()).collect();
-            let message = format!("there is no terminal {name:?}, expected one of: {}", names.join(", "));
-            return Err(Answer::error(404, Code::NotFound, message));
-        };
+        let terminal = self.terminal(name)?;
         match terminal.maintain(work).await {
             Ok(report) => Ok(Answer::value(200, describe_report(name, report))),
             Err(NotDone::Refused(refusal)) => Err(refused(refusal, name)),
             Err(NotDone::Gone) => Err(Answer::come_again(Code::ShuttingDown, "the router is stopping")),
             Err(NotDone::Driver(error)) => Err(driver_failed(name, &error)),
         }
+    }
+
+    fn trace(&self, name: &str, body: &Bytes) -> Result<Answer, Answer> {
+        self.terminal(name)?;
+        let minutes = body::minutes(body)?;
+        crate::log::trace_terminal(name, std::time::Duration::from_secs(60 * minutes))
+            .map_err(|message| Answer::error(400, Code::Malformed, message))?;
+        Ok(Answer::value(200, json!({ "terminal": name, "minutes": minutes })))
+    }
+
+    fn terminal(&self, name: &str) -> Result<Terminal, Answer> {
+        self.terminals.get(name).ok_or_else(|| {
+            let names: Vec<String> = self.terminals.all().iter().map(|terminal| terminal.name().to_owned()).collect();
+            let message = format!("there is no terminal {name:?}, expected one of: {}", names.join(", "));
+            Answer::error(404, Code::NotFound, message)
+        })
     }
 
     async fn reload(&self) -> Answer {
