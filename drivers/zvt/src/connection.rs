@@ -10,8 +10,9 @@ use crate::collector;
 use crate::command::{self, Command};
 use crate::conversation::{Audience, Conversation, lead};
 use crate::enquiry::{Answer, Ended, Enquiry, Habits};
+use crate::late::Late;
 use crate::learnt::Learnt;
-use crate::messages::{self, is_busy, refused, said_of_another};
+use crate::messages::{self, is_busy, refused};
 use crate::registration::{Abilities, Registration};
 use crate::reply::{Completion, Reply, StatusEnquiryCompletion};
 use crate::settings::{self, Keypad, Receipts, ZvtSettings};
@@ -205,9 +206,7 @@ impl Connection {
         while let Some(apdu) = self.transport.arrived()? {
             let answer = match Reply::parse(&apdu, self.charset()) {
                 Reply::StatusInformation(fields) => {
-                    let currency = self.settings.currency;
-                    let said = said_of_another(fields.result_code(), &fields, currency, self.charset());
-                    audience.late(&said).await;
+                    audience.late(&Late::new(&fields, self.settings.currency, self.charset())).await;
                     drained = Drained::Result;
                     command::goods_not_issued()
                 }

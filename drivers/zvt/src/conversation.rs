@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::apdu::Apdu;
 use crate::charset::Charset;
 use crate::command::Command;
+use crate::late::{Late, Watch};
+use crate::learnt;
 use crate::reply::Reply;
 use crate::timing::Timing;
 use crate::transport::{Delivery, Transport};
@@ -49,7 +51,7 @@ pub(crate) enum Action<R> {
     /// Store what the PT said, and report back with `Stored` or `NotStored`.
     Record(Outcome),
     /// Store that the PT said something about another payment.
-    Late(Outcome),
+    Late(Late),
     /// Store a slip.
     Slip(Receipt),
     /// The conversation is over.
@@ -85,6 +87,8 @@ pub(crate) trait Conversation: Send {
 pub(crate) enum Audience<'a> {
     /// A payment.
     Session(&'a mut dyn Session),
+    /// The looking into a payment in doubt, which nobody stops.
+    Resolving(&'a mut dyn Session, &'a mut Watch),
     /// A command that moves no money.
     Display(&'a mut dyn Display),
     /// A question of the driver's own.
@@ -138,7 +142,7 @@ impl Leader<'_, '_> {
             Action::Wait(wait) => self.deadline = Instant::now() + self.duration(wait),
             Action::Show(progress) => self.audience.show(progress),
             Action::Record(outcome) => return Some(self.record(&outcome).await),
-            Action::Late(outcome) => self.audience.late(&outcome).await,
+            Action::Late(late) => self.audience.late(&late).await,
             Action::Slip(receipt) => self.audience.receipt(receipt).await,
             Action::Finish(_) => {}
         }
@@ -223,14 +227,14 @@ impl Audience<'_> {
     fn abort(&self) -> Option<Abort> {
         match self {
             Audience::Session(session) => Some(session.abort()),
-            Audience::Display(display) => Some(display.abort()),
-            Audience::Nobody => None,
+            // These end by themselves, and stopping half-way would settle nothing.
+            Audience::Resolving(..) | Audience::Display(_) | Audience::Nobody => None,
         }
     }
 
     fn show(&mut self, progress: Progress) {
         match self {
-            Audience::Session(session) => session.show(progress),
+            Audience::Session(session) | Audience::Resolving(session, _) => session.show(progress),
             Audience::Display(display) => display.show(progress),
             Audience::Nobody => {}
         }
@@ -239,7 +243,7 @@ impl Audience<'_> {
     /// A slip that cannot be stored does not undo a payment: answering with a printer fault would.
     async fn receipt(&mut self, receipt: Receipt) {
         let stored = match self {
-            Audience::Session(session) => session.receipt(receipt).await,
+            Audience::Session(session) | Audience::Resolving(session, _) => session.receipt(receipt).await,
             Audience::Display(display) => display.receipt(receipt).await,
             Audience::Nobody => return,
         };
@@ -248,14 +252,20 @@ impl Audience<'_> {
         }
     }
 
-    pub async fn late(&mut self, outcome: &Outcome) {
+    pub async fn late(&mut self, late: &Late) {
         let stored = match self {
-            Audience::Session(session) => session.late(None, outcome).await,
+            Audience::Session(session) => session.late(None, &late.said).await,
+            Audience::Resolving(session, watch) => {
+                watch.disturbed = true;
+                let earlier = watch.suspect.as_ref().and_then(|suspect| suspect.named_by(late));
+                let stored = session.late(earlier, &late.said).await;
+                stored.and(learnt::forget_acknowledgement(*session).await)
+            }
             Audience::Display(_) | Audience::Nobody => Ok(()),
         };
         if let Err(error) = stored {
             tracing::error!("an incident is lost: {error}");
         }
-        tracing::warn!("the terminal reported a payment that nobody waits for: {}", outcome.name());
+        tracing::warn!("the terminal reported a payment that nobody waits for: {}", late.said.name());
     }
 }

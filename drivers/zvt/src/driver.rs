@@ -14,7 +14,7 @@ use crate::command::Command;
 use crate::connection::{Connection, Status};
 use crate::conversation::Audience;
 use crate::enquiry::{Answer, Ended, Habits};
-use crate::learnt::{ACKNOWLEDGED, How, Learnt, Reading, Remembered};
+use crate::learnt::{How, Learnt, Reading, Remembered, remember_acknowledgement};
 use crate::messages::{self, is_busy, refused};
 use crate::reply::StatusEnquiryCompletion;
 use crate::resolve::Doubt;
@@ -361,13 +361,6 @@ impl TerminalDriver for ZvtDriver {
 
     async fn close(&mut self) {
         self.connection.log_off().await;
-    }
-}
-
-/// It only spares `resolve` a second look, so a journal that does not take it does no harm.
-async fn remember_acknowledgement(session: &mut dyn Session) {
-    if let Err(error) = session.remember(ACKNOWLEDGED, "27 00").await {
-        tracing::warn!("that the approval was acknowledged is not remembered: {error}");
     }
 }
 

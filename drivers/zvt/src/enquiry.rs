@@ -7,6 +7,7 @@ use crate::collector::SlipCollector;
 use crate::command::{self, Command};
 use crate::conversation::{Action, Conversation, Input, Wait};
 use crate::fields::Fields;
+use crate::late::Late;
 use crate::messages;
 use crate::reply::{Abort, Completion, Opaque, Reply};
 
@@ -132,8 +133,7 @@ impl Enquiry {
             return self.acknowledge();
         }
         self.disturbed = true;
-        let said = messages::said_of_another(fields.result_code(), &fields, self.currency, self.charset);
-        let mut actions = vec![Action::Late(said)];
+        let mut actions = vec![Action::Late(Late::new(&fields, self.currency, self.charset))];
         actions.extend(self.answer(command::goods_not_issued()));
         actions
     }

@@ -1,6 +1,6 @@
 //! What is known of the PT's last booking, and what of it a payment remembers.
 
-use tillswitch_core::{Approval, Currency, Money, Notes};
+use tillswitch_core::{Approval, Currency, Money, NotStored, Notes, Session};
 
 use crate::charset::Charset;
 use crate::clock::{MonthDay, TimeOfDay};
@@ -13,8 +13,9 @@ const PREVIOUS_TRACE: &str = "zvt.previous_trace";
 const PREVIOUS_TIME: &str = "zvt.previous_time";
 const LEARNT: &str = "zvt.learnt";
 const CLOCK_DIFFERENCE: &str = "zvt.clock_difference";
-/// Remembered at the end of a payment in doubt whose approval was acknowledged.
-pub(crate) const ACKNOWLEDGED: &str = "zvt.acknowledged";
+const ACKNOWLEDGED: &str = "zvt.acknowledged";
+const YES: &str = "yes";
+const NO_LONGER: &str = "no longer";
 
 /// What stands in BMP 87 where there is no receipt.
 const NO_RECEIPT: &str = "0000";
@@ -146,6 +147,27 @@ impl Remembered {
             },
             clock_difference: notes.get(CLOCK_DIFFERENCE).and_then(|text| text.parse().ok()),
         })
+    }
+}
+
+/// Remembered at the end of a payment in doubt whose approval was acknowledged. It only spares `resolve` a second look, so a
+/// journal that does not take it does no harm.
+pub(crate) async fn remember_acknowledgement(session: &mut dyn Session) {
+    if let Err(error) = session.remember(ACKNOWLEDGED, YES).await {
+        tracing::warn!("that the approval was acknowledged is not remembered: {error}");
+    }
+}
+
+/// Whether the PT surely holds the approval for good.
+pub(crate) fn is_acknowledged(notes: &Notes) -> bool {
+    notes.get(ACKNOWLEDGED) == Some(YES)
+}
+
+/// A result that is told once more and sent back may be that of this payment, and may be taken back for it.
+pub(crate) async fn forget_acknowledgement(session: &mut dyn Session) -> Result<(), NotStored> {
+    match is_acknowledged(session.notes()) {
+        true => session.remember(ACKNOWLEDGED, NO_LONGER).await,
+        false => Ok(()),
     }
 }
 

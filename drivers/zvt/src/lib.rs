@@ -52,6 +52,7 @@ mod driver;
 mod enquiry;
 mod factory;
 pub mod fields;
+mod late;
 mod learnt;
 mod messages;
 pub mod registration;

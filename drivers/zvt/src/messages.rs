@@ -1,6 +1,6 @@
 //! How the PT's fields become the words of core: outcomes, details, progress.
 
-use tillswitch_core::{Approval, Card, Cause, Currency, Details, Money, Outcome, Progress, Reason};
+use tillswitch_core::{Approval, Card, Cause, Details, Money, Outcome, Progress, Reason};
 
 use crate::charset::Charset;
 use crate::clock::{MonthDay, TimeOfDay};
@@ -43,18 +43,6 @@ pub(crate) fn refusal(code: u8, fields: &Fields, charset: Charset) -> Outcome {
 /// What a 06 1E without any 04 0F means for the payment.
 pub(crate) fn aborted(abort: &Abort, charset: Charset) -> Outcome {
     refusal(abort.code, &abort.fields, charset)
-}
-
-/// What a result says that belongs to a payment nobody waits for.
-pub(crate) fn said_of_another(result: Option<u8>, fields: &Fields, currency: Currency, charset: Charset) -> Outcome {
-    match result {
-        Some(0) => {
-            let amount = Money::from_minor(fields.amount_minor().unwrap_or_default(), currency);
-            Outcome::Approved(approval(amount, fields, charset))
-        }
-        Some(code) => refusal(code, fields, charset),
-        None => Outcome::Declined(Details::new("", "the terminal reported something without a result")),
-    }
 }
 
 /// Whether a negative answer means "later" and not "no".

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tillswitch_core::{
-    Cause, DriverError, Evidence, Notes, Operation, Outcome, PaymentRequest, Reason, Resolution, Session,
-};
+use tillswitch_core::{Cause, DriverError, Evidence, Outcome, PaymentRequest, Reason, Resolution, Session};
 use tokio::time::Instant;
 
 use crate::clock::{MonthDay, TimeOfDay};
@@ -13,7 +11,8 @@ use crate::connection::Status;
 use crate::conversation::Audience;
 use crate::driver::ZvtDriver;
 use crate::enquiry::Habits;
-use crate::learnt::{ACKNOWLEDGED, How, Reading, Remembered, next_receipt};
+use crate::late::{self, Suspect, Watch};
+use crate::learnt::{How, Reading, Remembered, is_acknowledged, next_receipt};
 use crate::messages;
 use crate::settings::Keypad;
 use crate::tables::terminal_status;
@@ -73,8 +72,18 @@ impl ZvtDriver {
         request: &PaymentRequest,
         session: &mut dyn Session,
     ) -> Result<Resolution, DriverError> {
-        match self.read(session).await {
-            Ok((status, reading)) => Ok(self.decide(request, session.notes(), status, reading)),
+        let remembered = Remembered::from_notes(session.notes());
+        let suspect = remembered.as_ref().and_then(|remembered| Suspect::new(request, remembered));
+        let mut watch = Watch { suspect, disturbed: false };
+        let read = self.read(&mut Audience::Resolving(session, &mut watch), remembered.as_ref()).await;
+        if watch.disturbed {
+            self.doubts.insert(request.id, Doubt::now());
+        }
+        match read {
+            Ok((status, reading)) => {
+                let acknowledged = is_acknowledged(session.notes());
+                Ok(self.decide(request, remembered, acknowledged, status, reading))
+            }
             Err(reason) if reason.cause == Cause::Busy => {
                 self.cancel_if_wanted(session).await;
                 Ok(Resolution::InProgress)
@@ -88,23 +97,28 @@ impl ZvtDriver {
         if !session.abort().is_requested() || !self.connection.is_open() {
             return;
         }
-        let asked = self.connection.ask(Command::Abort, Habits::LOG_OFF, &mut Audience::Session(session)).await;
+        let asked = self
+            .connection
+            .ask(Command::Abort, Habits::LOG_OFF, &mut Audience::Resolving(session, &mut Watch::default()))
+            .await;
         if let Err(reason) = asked {
             tracing::debug!("the terminal did not hear the abort: {reason}");
         }
     }
 
-    async fn read(&mut self, session: &mut dyn Session) -> Result<(Option<u8>, Option<Reading>), Reason> {
-        let remembered = Remembered::from_notes(session.notes());
+    async fn read(
+        &mut self,
+        audience: &mut Audience<'_>,
+        remembered: Option<&Remembered>,
+    ) -> Result<(Option<u8>, Option<Reading>), Reason> {
         let knows_previous = remembered.is_some_and(|remembered| remembered.previous.receipt.is_some());
-        let mut audience = Audience::Session(session);
-        self.connection.make_ready(&mut audience).await?;
-        let status = match self.connection.status(&mut audience).await? {
+        self.connection.make_ready(audience).await?;
+        let status = match self.connection.status(audience).await? {
             Status::Busy => return Err(Reason::new(Cause::Busy, "the terminal is still busy")),
             Status::Told(told) => told.terminal_status,
             Status::NotTold => None,
         };
-        match self.last_booking(&mut audience).await {
+        match self.last_booking(audience).await {
             Ok(reading) => Ok((status, reading)),
             // It was as silent before the payment: more cannot be learnt.
             Err(reason) if reason.cause == Cause::NoAnswer && !knows_previous => Ok((status, None)),
@@ -115,16 +129,15 @@ impl ZvtDriver {
     fn decide(
         &mut self,
         request: &PaymentRequest,
-        notes: &Notes,
+        remembered: Option<Remembered>,
+        acknowledged: bool,
         status: Option<u8>,
         reading: Option<Reading>,
     ) -> Resolution {
-        // An approval that was acknowledged stands; any other is one that the PT may be about to take back.
-        let acknowledged = notes.get(ACKNOWLEDGED).is_some();
         let Some(reading) = reading else {
             return self.undecided(request, Evidence::new("the terminal does not tell its last booking"));
         };
-        let Some(remembered) = Remembered::from_notes(notes) else {
+        let Some(remembered) = remembered else {
             let message = "nothing was remembered about the terminal before this payment";
             return self.undecided(request, evidence(message, &reading));
         };
@@ -138,6 +151,7 @@ impl ZvtDriver {
             latest: latest(request, self.connection.timing.conversation),
         };
         match question.judge(&reading) {
+            // An approval that was acknowledged stands; any other is one that the PT may be about to take back.
             Judgement::Booked(_) if !acknowledged && !self.is_settled(request, &reading) => Resolution::InProgress,
             Judgement::Booked(outcome) => {
                 self.doubts.remove(&request.id);
@@ -257,16 +271,10 @@ impl Question<'_> {
         self.keypad_was_open().or_else(|| self.other_time(reading))
     }
 
-    /// Only a reversal names the payment that it undoes.
     fn is_same_operation(&self, reading: &Reading) -> bool {
         let original = self.request.original.as_ref();
-        match (self.request.operation, &reading.original_trace) {
-            (Operation::Sale | Operation::Refund, original_trace) => original_trace.is_none(),
-            (Operation::Reversal, None) => false,
-            (Operation::Reversal, Some(trace)) => {
-                original.is_some_and(|original| original.approval.details.trace_number.as_ref() == Some(trace))
-            }
-        }
+        let original_trace = original.and_then(|original| original.approval.details.trace_number.as_ref());
+        late::is_of(self.request.operation, original_trace, reading.original_trace.as_ref())
     }
 
     fn keypad_was_open(&self) -> Option<String> {

@@ -8,6 +8,7 @@ use crate::collector::SlipCollector;
 use crate::command::{self, Command, Password};
 use crate::conversation::{Action, Conversation, Input, Wait};
 use crate::fields::Fields;
+use crate::late::Late;
 use crate::learnt::Learnt;
 use crate::messages::{self, is_busy};
 use crate::reply::{Abort, Completion, IntermediateStatus, Reply};
@@ -222,7 +223,7 @@ impl Payment {
         }
         match (&self.stage, result) {
             // Every command gets its answer before anything else: this result belongs to another payment.
-            (Stage::Commanded, result) => self.result_of_another(result, fields),
+            (Stage::Commanded, _) => self.result_of_another(fields),
             (Stage::Running | Stage::Recording(_) | Stage::Ended, Some(0)) => self.success(fields),
             (Stage::Running | Stage::Recording(_) | Stage::Ended, Some(code)) => self.failure(code, fields),
             // Without BMP 27 nothing is known; 06 0F or 06 1E must tell.
@@ -230,9 +231,9 @@ impl Payment {
         }
     }
 
-    fn result_of_another(&mut self, result: Option<u8>, fields: &Fields) -> Actions {
-        let said = messages::said_of_another(result, fields, self.asked.amount.currency(), self.asked.charset);
-        let mut actions = vec![Action::Late(said)];
+    fn result_of_another(&mut self, fields: &Fields) -> Actions {
+        let late = Late::new(fields, self.asked.amount.currency(), self.asked.charset);
+        let mut actions = vec![Action::Late(late)];
         actions.extend(self.answer(command::goods_not_issued()));
         actions
     }
@@ -252,8 +253,8 @@ impl Payment {
     /// That payment was final long ago, and 84 66 might undo it. What became of this one, the PT has yet to tell.
     fn result_of_before(&mut self, fields: &Fields) -> Actions {
         self.repeats_previous = true;
-        let said = messages::said_of_another(Some(0), fields, self.asked.amount.currency(), self.asked.charset);
-        let mut actions = vec![Action::Late(said)];
+        let late = Late::new(fields, self.asked.amount.currency(), self.asked.charset);
+        let mut actions = vec![Action::Late(late)];
         actions.extend(self.acknowledge());
         actions
     }

@@ -280,6 +280,23 @@ async fn status_and_end_of_day_are_told_in_sentences() {
 }
 
 #[tokio::test]
+async fn a_pin_that_is_typed_again_is_waited_for() {
+    let mut shop = Shop::open(&[]).await;
+    shop.terminal.set_script(vec![Step::PinRetry]);
+    let (result, _) = shop.pay(&request(Operation::Sale, 2590)).await;
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_error_without_06_1e_is_a_decline_once_the_terminal_is_ready() {
+    let mut shop = Shop::open(&[]).await;
+    shop.terminal.set_script(vec![Step::ErrorWithoutCompletion]);
+    let (result, _) = shop.pay(&request(Operation::Sale, 2590)).await;
+    assert!(matches!(result, Ok(Outcome::Declined(_))), "{result:?}");
+    shop.approve(1000).await;
+}
+
+#[tokio::test]
 async fn a_terminal_that_greets_is_understood() {
     let mut shop = Shop::with_options(&[], |options| options.script = vec![Step::Banner]).await;
     shop.approve(1000).await;

@@ -459,20 +459,22 @@ async fn a_refund_in_doubt_resolves_like_a_sale() {
 }
 
 #[tokio::test]
-async fn a_pin_that_is_typed_again_is_waited_for() {
-    let mut shop = Shop::open(|_| {}).await;
-    shop.terminal.set_script(vec![Step::PinRetry]);
-    let (result, _) = shop.pay(&sale(2590)).await;
-    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
-}
-
-#[tokio::test]
-async fn an_error_without_06_1e_is_a_decline_once_the_terminal_is_ready() {
-    let mut shop = Shop::open(|_| {}).await;
-    shop.terminal.set_script(vec![Step::ErrorWithoutCompletion]);
-    let (result, _) = shop.pay(&sale(2590)).await;
-    assert!(matches!(result, Ok(Outcome::Declined(_))), "{result:?}");
-    shop.approve(1000).await;
+async fn a_late_result_of_the_payment_in_doubt_is_filed_under_it() {
+    let mut shop = Shop::open(|options| options.reuses_numbers = true).await;
+    let doubt = shop.doubt(Step::LateResult).await;
+    let mut session = doubt.session.resumed();
+    tokio::time::sleep(Timing::fast().second_reading).await;
+    let found = shop.driver.resolve(&doubt.request, &mut session).await;
+    assert_eq!(found, Ok(Resolution::InProgress));
+    for _ in 0..2 {
+        assert_eq!(shop.ask(&doubt).await, Ok(Resolution::InProgress), "it may just be about to take it back");
+    }
+    assert!(
+        matches!(session.late.as_slice(), [(Some(id), Outcome::Approved(_))] if *id == doubt.request.id),
+        "{:?}",
+        session.late
+    );
+    assert!(matches!(shop.resolve(&doubt).await, Resolution::NotCharged(_)), "it was sent back");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Whether a reading is taken for the payment only when everything fits: one deviation at a time.
 
-use tillswitch_core::{Approval, Currency, Details, Money, Original, PaymentId};
+use tillswitch_core::{Approval, Currency, Details, Money, Operation, Original, PaymentId};
 
 use super::*;
 use crate::clock::{MonthDay, TimeOfDay};

@@ -180,7 +180,7 @@ fn describe(wish: &Action<End>) -> String {
         Action::Wait(wait) => format!("wait {wait:?}"),
         Action::Show(progress) => format!("shown {}", progress.code.as_deref().unwrap_or_default()),
         Action::Record(outcome) => format!("recorded {}", short(outcome)),
-        Action::Late(outcome) => format!("late {}", short(outcome)),
+        Action::Late(late) => format!("late {}", short(&late.said)),
         Action::Slip(receipt) => format!("slip {}", receipt.kind.name()),
         Action::Finish(Ok(outcome)) => format!("=> {}, {}", short(outcome), details(outcome.details())),
         Action::Finish(Err(DriverError::NotStarted(reason))) => format!("=> not started, {}", reason.cause.name()),
