@@ -8,7 +8,7 @@ use crate::bmp::BmpError;
 use crate::charset::Charset;
 use crate::collector;
 use crate::command::{self, Command};
-use crate::conversation::{Audience, Conversation, lead};
+use crate::conversation::{Audience, Conversation, lead, requested};
 use crate::enquiry::{Answer, Ended, Enquiry, Habits};
 use crate::late::Late;
 use crate::learnt::Learnt;
@@ -235,7 +235,11 @@ impl Connection {
 
     async fn open(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
         self.close().await;
-        self.transport.open().await?;
+        let mut abort = audience.abort();
+        tokio::select! {
+            opened = self.transport.open() => opened?,
+            () = requested(&mut abort) => return Err(messages::stopped()),
+        }
         self.register(self.settings.keypad, audience).await
     }
 

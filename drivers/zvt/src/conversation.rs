@@ -87,6 +87,8 @@ pub(crate) trait Conversation: Send {
 pub(crate) enum Audience<'a> {
     /// A payment.
     Session(&'a mut dyn Session),
+    /// The same before its command leaves: an abort ends whatever is asked.
+    Preparing(&'a mut dyn Session),
     /// The looking into a payment in doubt, which nobody stops.
     Resolving(&'a mut dyn Session, &'a mut Watch),
     /// A command that moves no money.
@@ -216,7 +218,7 @@ impl Leader<'_, '_> {
 }
 
 /// Completes once, when an abort is asked for; never when nobody can ask.
-async fn requested(abort: &mut Option<Abort>) {
+pub(crate) async fn requested(abort: &mut Option<Abort>) {
     match abort {
         Some(abort) => abort.requested().await,
         None => future::pending().await,
@@ -224,9 +226,9 @@ async fn requested(abort: &mut Option<Abort>) {
 }
 
 impl Audience<'_> {
-    fn abort(&self) -> Option<Abort> {
+    pub fn abort(&self) -> Option<Abort> {
         match self {
-            Audience::Session(session) => Some(session.abort()),
+            Audience::Session(session) | Audience::Preparing(session) => Some(session.abort()),
             // These end by themselves, and stopping half-way would settle nothing.
             Audience::Resolving(..) | Audience::Display(_) | Audience::Nobody => None,
         }
@@ -234,7 +236,9 @@ impl Audience<'_> {
 
     fn show(&mut self, progress: Progress) {
         match self {
-            Audience::Session(session) | Audience::Resolving(session, _) => session.show(progress),
+            Audience::Session(session) | Audience::Preparing(session) | Audience::Resolving(session, _) => {
+                session.show(progress)
+            }
             Audience::Display(display) => display.show(progress),
             Audience::Nobody => {}
         }
@@ -243,7 +247,9 @@ impl Audience<'_> {
     /// A slip that cannot be stored does not undo a payment: answering with a printer fault would.
     async fn receipt(&mut self, receipt: Receipt) {
         let stored = match self {
-            Audience::Session(session) | Audience::Resolving(session, _) => session.receipt(receipt).await,
+            Audience::Session(session) | Audience::Preparing(session) | Audience::Resolving(session, _) => {
+                session.receipt(receipt).await
+            }
             Audience::Display(display) => display.receipt(receipt).await,
             Audience::Nobody => return,
         };
@@ -254,7 +260,7 @@ impl Audience<'_> {
 
     pub async fn late(&mut self, late: &Late) {
         let stored = match self {
-            Audience::Session(session) => session.late(None, &late.said).await,
+            Audience::Session(session) | Audience::Preparing(session) => session.late(None, &late.said).await,
             Audience::Resolving(session, watch) => {
                 watch.disturbed = true;
                 let earlier = watch.suspect.as_ref().and_then(|suspect| suspect.named_by(late));

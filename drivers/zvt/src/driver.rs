@@ -65,7 +65,7 @@ impl ZvtDriver {
         for _ in 0..PREPARATIONS {
             self.get_ready(session).await.map_err(DriverError::NotStarted)?;
             self.remember(session).await?;
-            let mut audience = Audience::Session(&mut *session);
+            let mut audience = Audience::Preparing(&mut *session);
             if self.connection.is_quiet(&mut audience).await.map_err(DriverError::NotStarted)? {
                 return Ok(());
             }
@@ -84,7 +84,7 @@ impl ZvtDriver {
     }
 
     async fn get_ready(&mut self, session: &mut dyn Session) -> Result<(), Reason> {
-        let mut audience = Audience::Session(session);
+        let mut audience = Audience::Preparing(session);
         self.connection.make_ready(&mut audience).await?;
         self.learn_clock(&mut audience).await?;
         self.learn_last_booking(&mut audience).await
@@ -290,11 +290,13 @@ impl ZvtDriver {
 impl TerminalDriver for ZvtDriver {
     async fn execute(&mut self, request: &PaymentRequest, session: &mut dyn Session) -> Result<Outcome, DriverError> {
         let command = self.money_command(request).map_err(DriverError::NotStarted)?;
-        self.prepare(session).await?;
-        self.check_original(request)?;
+        let prepared = if session.abort().is_requested() { Ok(()) } else { self.prepare(session).await };
+        // Whatever else went wrong: nothing was started, and nothing is wanted any more.
         if session.abort().is_requested() {
-            return Ok(Outcome::Cancelled(Details::new("aborted", "stopped before the terminal had started")));
+            return Ok(Outcome::Cancelled(Details::new("aborted", messages::stopped().message)));
         }
+        prepared?;
+        self.check_original(request)?;
         self.converse(command, request, session).await
     }
 

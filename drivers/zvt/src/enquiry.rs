@@ -180,8 +180,9 @@ impl Conversation for Enquiry {
                 vec![Action::Finish(Err(Reason::new(Cause::NoAnswer, message)))]
             }
             Input::NotSent(reason) | Input::Broken(reason) => vec![Action::Finish(Err(reason))],
-            // Nothing here moves money; it ends by itself.
-            Input::AbortWanted | Input::Stored | Input::NotStored | Input::NotAnswered => Vec::new(),
+            // Nothing has been started. What the PT still answers goes down with the line.
+            Input::AbortWanted => vec![Action::Finish(Err(messages::stopped()))],
+            Input::Stored | Input::NotStored | Input::NotAnswered => Vec::new(),
         }
     }
 }

@@ -56,6 +56,11 @@ pub(crate) fn refused(code: u8) -> Reason {
     Reason::new(cause, format!("the terminal did not begin: {}", explained(code)))
 }
 
+/// Why nothing more was asked of the PT before a payment.
+pub(crate) fn stopped() -> Reason {
+    Reason::new(Cause::Refused, "stopped before the terminal had started")
+}
+
 /// A line for the cashier. The PT's own words come first.
 pub(crate) fn progress(status: &IntermediateStatus) -> Progress {
     let own = status.text.as_deref().map(|text| scrubbed(&one_line(text))).filter(|text| !text.is_empty());

@@ -234,6 +234,40 @@ async fn end_of_line(script: &mut Script) -> std::io::Result<usize> {
     }
 }
 
+/// A payment that is stopped while the terminal keeps silent at this command.
+async fn stopped_at(command: &str) {
+    let (listener, _) = scripted().await;
+    let settings = Settings::new("counter").with("address", listener.local_addr().unwrap().to_string());
+    let patient = Timing { answer: PATIENCE * 2, enquiry: PATIENCE * 2, ..Timing::fast() };
+    let mut driver = ZvtTcpFactory { timing: patient }.build(&settings).unwrap();
+    let mut session = TestSession::new();
+    session.abort_when_shown = true;
+    let terminal = async {
+        let mut script = Script::accept(&listener).await;
+        for (next, answer) in [("06 00", "80 00 00 06 0F 00"), ("05 01", "80 00 00 06 0F 01 00"), ("06 20", "")] {
+            script.hear(next).await;
+            if next == command {
+                script.say("04 FF 01 0E").await;
+                script.hear("80 00 00").await;
+                return end_of_line(&mut script).await;
+            }
+            script.say(answer).await;
+            script.hear("80 00 00").await;
+        }
+        panic!("{command} was never heard");
+    };
+    let (result, end) = tokio::join!(execute(&mut *driver, &mut session), terminal);
+    assert!(matches!(result, Ok(Outcome::Cancelled(_))), "{command}: {result:?}");
+    assert_eq!(end.unwrap(), 0, "{command}");
+}
+
+#[tokio::test]
+async fn a_payment_can_be_stopped_while_it_is_prepared() {
+    for command in ["06 00", "05 01", "06 20"] {
+        stopped_at(command).await;
+    }
+}
+
 #[tokio::test]
 async fn a_payment_that_was_given_up_is_not_delivered_late() {
     let (listener, mut driver) = scripted().await;
