@@ -76,7 +76,8 @@ impl SqliteJournal {
         let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         let shared = Arc::new(Shared::default());
         let (writer, messages) = mpsc::sync_channel(options.queue + ROOM_FOR_RUNNING);
-        let watch = Watch::over(path).map_err(|error| JournalError::ReadOnly(format!("{}: {error}", path.display())))?;
+        let watch =
+            Watch::over(path).map_err(|error| JournalError::ReadOnly(format!("{}: {error}", path.display())))?;
         let store = Store { connection, disk, room: Room::new(options.min_free), folder, watch, extra_jobs: 0 };
         let thread = Writer { store, shared: Arc::clone(&shared), messages, batch: options.queue.max(1) };
         start("journal-writer", move || thread.run())?;
