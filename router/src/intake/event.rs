@@ -1,6 +1,7 @@
 //! What an event of the point of sale says: every generation of Xentral's payload.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use tillswitch_core::{Currency, Document, Money, Operation, Sign};
 
 use super::json::Object;
@@ -18,7 +19,8 @@ const OPERATIONS: [(&str, Operation); 4] = [
     ("refund", Operation::Refund),
     ("cancellation", Operation::Refund),
 ];
-/// The longest text that is taken over from an event, in characters.
+/// The longest text that is taken over from an event, in characters. What identifies something is refused when it is
+/// longer: cut off, two different documents would be the same one.
 const MAX_TEXT: usize = 255;
 
 /// What an event asks for.
@@ -92,6 +94,8 @@ pub struct Reading<'a> {
 pub fn read(verified: &Verified, reading: Reading<'_>) -> Result<Event, BadEvent> {
     let text = std::str::from_utf8(verified.body())
         .map_err(|_| BadEvent::new(Code::Malformed, "the body is not UTF-8 text; send JSON"))?;
+    // Some senders begin a file with a byte order mark; it says nothing that UTF-8 does not.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let outer = Object::parse(text).map_err(malformed)?;
     let name = outer.text("type").unwrap_or_default();
     let inner = outer.object("body").map_err(malformed)?;
@@ -149,17 +153,20 @@ fn payment(event: &Object<'_>, event_type: Option<String>, reading: Reading<'_>)
     let currency = currency(event)?;
     let (amount, tip_minor) = amount(event, operation, currency, reading.tip)?;
     let project = event.object("project").map_err(|_| BadEvent::new(Code::Malformed, "`project` is not an object"))?;
-    let of_project = |key: &str| project.as_ref().and_then(|project| identifier(project, key));
+    let of_project = |key: &str, name: &str| match &project {
+        Some(project) => identifier(project, key, name),
+        None => Ok(None),
+    };
     Ok(PaymentEvent {
-        guid: identifier(event, "guid"),
+        guid: identifier(event, "guid", "guid")?,
         operation,
         amount,
         tip_minor,
-        project_id: of_project("id"),
-        project_number: of_project("number"),
-        document: document(event),
-        payment_method: identifier(event, "paymentMethod"),
-        created_at: created_at(event),
+        project_id: of_project("id", "project.id")?,
+        project_number: of_project("number", "project.number")?,
+        document: document(event)?,
+        payment_method: label(event, "paymentMethod"),
+        created_at: created_at(event)?,
         event_type: event_type.as_deref().map(clipped),
     })
 }
@@ -252,18 +259,46 @@ fn tip(event: &Object<'_>, operation: Operation, currency: Currency) -> Result<O
     }
 }
 
-fn document(event: &Object<'_>) -> Option<Document> {
-    let number = identifier(event, "documentNumber")?;
-    Some(Document { number, kind: identifier(event, "documentType") })
+fn document(event: &Object<'_>) -> Result<Option<Document>, BadEvent> {
+    let kind = identifier(event, "documentType", "documentType")?;
+    let number = identifier(event, "documentNumber", "documentNumber")?;
+    Ok(number.map(|number| Document { number, kind }))
 }
 
-fn created_at(event: &Object<'_>) -> Option<CreatedAt> {
-    let text = identifier(event, "createdAt")?;
-    Some(text.parse().map_or(CreatedAt::Text(text), CreatedAt::Instant))
+/// RFC 3339, or date and time without an offset. Anything else would be taken for an age or an identity that it is not.
+fn created_at(event: &Object<'_>) -> Result<Option<CreatedAt>, BadEvent> {
+    let Some(text) = identifier(event, "createdAt", "createdAt")? else { return Ok(None) };
+    if let Ok(instant) = text.parse() {
+        return Ok(Some(CreatedAt::Instant(instant)));
+    }
+    let has_time = text.contains(['T', 't', ' ']);
+    if has_time && text.parse::<DateTime>().is_ok() {
+        return Ok(Some(CreatedAt::Text(text)));
+    }
+    let message = format!("`createdAt` is {text:?}, expected a time such as 2025-06-11T15:32:00+02:00");
+    Err(BadEvent::new(Code::Malformed, message))
 }
 
-/// A text or a number that identifies something, trimmed; blank ones are absent.
-fn identifier(event: &Object<'_>, key: &str) -> Option<String> {
+/// A text or a number that identifies something, trimmed; blank ones are absent. Whatever cannot be kept as it is is
+/// refused, because two different ones must never become equal, and none may silently be missing.
+fn identifier(event: &Object<'_>, key: &str, name: &str) -> Result<Option<String>, BadEvent> {
+    let refused = |why: String| BadEvent::new(Code::Malformed, format!("`{name}` {why}"));
+    let Some(value) = event.get(key) else { return Ok(None) };
+    let Some(text) = event.scalar(key) else {
+        return Err(refused(format!("is {}, expected a text or a number", clipped(value.get()))));
+    };
+    let text = text.trim();
+    if text.chars().count() > MAX_TEXT {
+        return Err(refused(format!("is longer than {MAX_TEXT} characters")));
+    }
+    if !text.chars().all(is_printable) {
+        return Err(refused("holds characters that cannot be shown".to_owned()));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// A text or a number that only describes; what else stands there is absent.
+fn label(event: &Object<'_>, key: &str) -> Option<String> {
     let text = event.scalar(key)?;
     let text = text.trim();
     (!text.is_empty()).then(|| clipped(text))
@@ -271,8 +306,11 @@ fn identifier(event: &Object<'_>, key: &str) -> Option<String> {
 
 /// At most so many characters, without any that could break a line of a log or steer a screen.
 fn clipped(text: &str) -> String {
-    let printable = |c: char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|c| printable(*c)).take(MAX_TEXT).collect()
+    text.chars().filter(|c| is_printable(*c)).take(MAX_TEXT).collect()
+}
+
+fn is_printable(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -416,5 +454,57 @@ mod tests {
     fn a_time_without_offset_still_identifies() {
         let payment = payment(&GUIDE.replace("2025-06-11T15:32:00+02:00", "2025-06-11 15:32:00"));
         assert_eq!(payment.created_at, Some(CreatedAt::Text("2025-06-11 15:32:00".into())));
+    }
+
+    /// The guide's payload with other JSON under a key, or with one more key.
+    fn with(key: &str, value: &str) -> String {
+        let key = format!("\"{key}\": ");
+        match GUIDE.split_once(&key) {
+            Some((front, rest)) => {
+                let end = rest.find([',', '\n']).unwrap();
+                format!("{front}{key}{value}{}", &rest[end..])
+            }
+            None => GUIDE.replacen('{', &format!("{{{key}{value},"), 1),
+        }
+    }
+
+    #[test]
+    fn what_identifies_is_never_guessed() {
+        for key in ["documentNumber", "documentType", "guid", "id", "number", "createdAt"] {
+            for value in ["[\"1\"]", "{\"a\":1}", "true", "\"\\ud800\"", "\"a\\u0007b\""] {
+                // The project's own keys stand inside of it.
+                check_refused(&with(key, value), Code::Malformed);
+            }
+            for value in ["null", "\"  \""] {
+                assert!(matches!(event(&with(key, value)), Ok(Event::Payment(_))), "{key} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_kept_is_refused_and_not_cut() {
+        for key in ["documentNumber", "documentType", "guid"] {
+            let fits = "1".repeat(MAX_TEXT);
+            assert!(matches!(event(&with(key, &format!("\"{fits}\""))), Ok(Event::Payment(_))), "{key}");
+            check_refused(&with(key, &format!("\"{fits}2\"")), Code::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_time() {
+        for text in ["yesterday", "2025-06-11", "20250611", "2025-13-11T15:32:00", "1749648720", "11.06.2025 15:32"] {
+            check_refused(&with("createdAt", &format!("\"{text}\"")), Code::Malformed);
+            let Err(bad) = event(&with("createdAt", &format!("\"{text}\""))) else { panic!("{text}") };
+            assert!(bad.message.contains(text) && bad.message.contains("+02:00"), "{}", bad.message);
+        }
+        for text in ["2025-06-11T15:32:00", "2025-06-11 15:32"] {
+            let payment = payment(&with("createdAt", &format!("\"{text}\"")));
+            assert_eq!(payment.created_at, Some(CreatedAt::Text(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_says_nothing() {
+        assert_eq!(event(&format!("\u{feff}{GUIDE}")), event(GUIDE));
     }
 }
