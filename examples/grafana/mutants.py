@@ -22,6 +22,8 @@ def mutants(alert):
     yield "mute", {**alert, "expr": f"({expr}) and on () vector(1) == 0"}
     yield "over-eager", {**alert, "expr": f"({expr}) or on () vector(1)", "for": "0s"}
     yield "with another severity", {**alert, "labels": {"severity": "page"}}
+    if " and " in expr:
+        yield "without its last condition", {**alert, "expr": expr.rpartition(" and ")[0]}
     if "for" in alert:
         yield "impatient", {**alert, "for": "0s"}
         yield "too patient", {**alert, "for": "30d"}
