@@ -20,13 +20,15 @@ async fn cut(step: &str, auto_reverse: bool, stands: bool) {
     let scene = opened(|options| Options { auto_reverse, ..options }).await;
     let sale = sale();
     let id = doubt(&scene, step, &sale).await;
-    if !stands {
+    let acknowledged = step == "cut-after-ack";
+    if !acknowledged {
         // Two readings with a pause between them: the door is shut for seconds.
         check_shut(&send(&scene.till, Sale::new(PROJECT, "1.00", "meanwhile")).await);
     }
     until("the payment is settled", async || scene.payment(&id).await["state"] != "in_doubt").await;
     let questions = questions_since_the_last_payment(scene.zvt("counter"));
-    assert_eq!(questions, if stands { 1 } else { 2 }, "{step}");
+    // What was not acknowledged may still be taken back when it is read for the first time.
+    assert_eq!(questions, if acknowledged { 1 } else { 2 }, "{step}");
     let payment = scene.payment(&id).await;
     let again = send(&scene.till, &sale).await;
     assert!(again.is_replayed(), "{step}");
