@@ -77,8 +77,11 @@ fn join(store: &Store, new: &NewPayment, first: Found) -> Result<Begun, Failure>
 }
 
 fn refuse(store: &mut Store, new: &NewPayment, code: Code, first: Found) -> Result<Begun, Failure> {
-    store.require_room()?;
-    insert::event(&store.connection, new, first.seq, Some(code))?;
+    // A person reads the refusal and may confirm under the same key; an event that comes again knows nothing new.
+    if !new.keys.is_of_operator() {
+        store.require_room()?;
+        insert::event(&store.connection, new, first.seq, Some(code))?;
+    }
     Ok(Begun::Conflict { code, first: Box::new(first.payment), repeated: false })
 }
 
@@ -220,14 +223,16 @@ fn same_document(candidates: Vec<Found>, new: &NewPayment) -> Option<Judgement> 
         here.into_iter().partition(|found| found.payment.state == State::Approved);
     let (delivered, unread): (Vec<Found>, Vec<Found>) =
         approved.into_iter().partition(|found| found.payment.answer_delivered);
-    if let Some(first) = running.into_iter().chain(unread).next() {
+    // A person's request under a new key is no redelivery whose answer got lost: it does not join what has ended.
+    let (joined, repeated) = if new.keys.is_of_operator() { (Vec::new(), unread) } else { (unread, Vec::new()) };
+    if let Some(first) = running.into_iter().chain(joined).next() {
         return Some(Judgement::Joins(first));
     }
     if new.repeat.confirmed {
         return None;
     }
     let suspected = delivered.into_iter().filter(|_| !new.repeat.allow);
-    suspected.chain(elsewhere).next().map(|first| Judgement::Refused(Code::SuspectedRepeat, first))
+    suspected.chain(repeated).chain(elsewhere).next().map(|first| Judgement::Refused(Code::SuspectedRepeat, first))
 }
 
 /// What a refund or a reversal undoes: the payment that was named, or the one approved sale of a refund's document, at the

@@ -215,6 +215,11 @@ impl Keys {
         }
     }
 
+    /// Whether a person asks, not the point of sale.
+    pub fn is_of_operator(&self) -> bool {
+        matches!(self, Keys::Operator { .. })
+    }
+
     /// Whether the content identifies the request by itself.
     pub fn has_created_at(&self) -> bool {
         match self {
