@@ -195,7 +195,10 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a duration as users write it: `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"3650d"`.
+/// Nothing is meant to take longer than ten years; far longer ones cannot be added to an instant.
+const LONGEST: Duration = Duration::from_secs(3650 * 24 * 3600);
+
+/// Reads a duration as users write it: `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"3650d"`. That last one is the longest.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration, expected for example \"30s\"");
     let unit_start = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
@@ -208,7 +211,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
+    let duration = number.checked_mul(millis).map(Duration::from_millis);
+    let too_long = || format!("{text:?} is longer than 3650 days");
+    duration.filter(|duration| *duration <= LONGEST).ok_or_else(too_long)
 }
 
 #[cfg(test)]
@@ -223,6 +228,8 @@ mod tests {
             ("5m", Some(Duration::from_secs(300))),
             ("2h", Some(Duration::from_secs(7200))),
             ("3650d", Some(Duration::from_secs(315_360_000))),
+            ("3651d", None),
+            ("18446744073709551615d", None),
             ("30", None),
             ("s", None),
             ("-1s", None),

@@ -653,3 +653,54 @@ fn nothing_is_written_for_a_driver_that_there_is_not() {
     assert_eq!(init::run(args.clone(), &registry()), ExitCode::from(78));
     assert!(!args.config.exists());
 }
+
+#[track_caller]
+fn refused(text: &str) -> Faults {
+    parse(text).expect_err(text)
+}
+
+#[test]
+fn the_user_of_an_address_is_never_shown() {
+    for (line, key) in [
+        ("[journal]\nurl = \"postgres://till:geheim@db/payments\"", "journal.url"),
+        ("[webhook]\nwiat = \"http://till:ge@heim@db/\"", "webhook.wiat"),
+        ("[webhook]\npath = 'http://till:geheim@db/' # see http://other:geheim@db/", "webhook.path"),
+        ("[webhook]\nwait = \"http://till:geheim@db/", ""),
+    ] {
+        let faults = refused(&format!("{line}\n"));
+        let shown = faults.to_string() + &serde_json::to_string(&faults).unwrap();
+        assert!(faults.faults.iter().any(|fault| fault.path == key), "{shown}");
+        assert!(!shown.contains("heim") && !shown.contains("till:"), "{shown}");
+    }
+}
+
+#[test]
+fn nothing_waits_for_years() {
+    for (key, longest) in [
+        ("server.shutdown_timeout", "24h"),
+        ("webhook.wait", "24h"),
+        ("webhook.queue_wait", "24h"),
+        ("terminals.counter.payment_deadline", "24h"),
+        ("webhook.max_age", "3650d"),
+        ("webhook.repeat_window", "3650d"),
+        ("webhook.clock_tolerance", "3650d"),
+        ("journal.retention", "3650d"),
+    ] {
+        let too_long = if longest == "24h" { "25h" } else { "3651d" };
+        let faults = refused(&format!("{key} = {too_long:?}\n"));
+        let fault = faults.faults.iter().find(|fault| fault.path == key).unwrap_or_else(|| panic!("{key}: {faults}"));
+        assert!(fault.message.contains("longer than"), "{faults}");
+    }
+}
+
+#[test]
+fn the_state_needs_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    std::fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("deeper")] {
+        let faults = refused(&shop(&format!("state_dir = {:?}\n", path.display().to_string())));
+        assert!(faults.faults[0].path == "state_dir" && faults.faults[0].message.contains("is no folder"), "{faults}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}

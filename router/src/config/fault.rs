@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::secret;
+
 /// One thing that is wrong, or with a warning: that deserves a look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -140,7 +142,8 @@ impl<'a> Report<'a> {
 
 impl Note {
     fn new(span: Range<usize>, path: &str, message: impl Into<String>, remedy: impl Into<String>) -> Note {
-        Note { span, path: path.to_owned(), message: message.into(), remedy: remedy.into() }
+        let clean = |text: String| secret::without_user_info(&text);
+        Note { span, path: path.to_owned(), message: clean(message.into()), remedy: clean(remedy.into()) }
     }
 
     fn render(self, text: &str, hidden: &[Range<usize>]) -> Fault {

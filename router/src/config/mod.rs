@@ -78,6 +78,7 @@ impl Config {
         let (table, errors) = DeTable::parse_recoverable(text);
         let report = Report::new(text);
         secret::hide_likely(&report, table.get_ref());
+        secret::user_info(text).for_each(|span| report.hide(span));
         if let Some(error) = errors.first() {
             return Err(syntax(path, text, report, error));
         }
@@ -96,6 +97,7 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, file: PathBuf, regis
     let mut root = Scope::new(report, Some(table), 0..0, "");
     let state_dir = root.text("state_dir", "write a folder: state_dir = \"tillswitch-state\"");
     let state_dir = base_dir.join(state_dir.as_deref().unwrap_or("tillswitch-state"));
+    check_folder(&root, &state_dir);
     let min_free = root.size("min_free", 64 << 20);
     let server = sections::server(&mut root);
     let admin = sections::admin(&mut root, &base_dir, &server);
@@ -120,6 +122,14 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, file: PathBuf, regis
         registers,
         registry: registry.clone(),
         warnings,
+    }
+}
+
+/// A folder that cannot be made is better known now than when the shop opens.
+fn check_folder(root: &Scope<'_>, state_dir: &Path) {
+    if let Some(file) = state_dir.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
+        let message = format!("{} is no folder", file.display());
+        root.fault("state_dir", message, "name a folder that is there or can be made");
     }
 }
 

@@ -11,6 +11,8 @@ use toml::de::{DeTable, DeValue};
 use super::fault::Report;
 use super::value::{integer, kind, parse_listen, parse_size, suggest};
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// A value with its place.
 pub(super) type Spot<'a> = &'a Spanned<DeValue<'a>>;
 
@@ -120,9 +122,20 @@ impl<'a> Scope<'a> {
         self.optional_duration(key).unwrap_or(default)
     }
 
-    /// A duration that is not zero.
-    pub(super) fn positive_duration(&mut self, key: &'static str, default: Duration) -> Duration {
+    /// A duration for which something running is waited for: a day at most.
+    pub(super) fn wait(&mut self, key: &'static str, default: Duration) -> Duration {
         let duration = self.duration(key, default);
+        if duration > DAY {
+            let remedy = format!("write \"24h\" or less; the default is {default:?}");
+            self.fault(key, format!("`{key}` ({duration:?}) is longer than a day"), remedy);
+            return default;
+        }
+        duration
+    }
+
+    /// The same, and not zero.
+    pub(super) fn positive_wait(&mut self, key: &'static str, default: Duration) -> Duration {
+        let duration = self.wait(key, default);
         if duration.is_zero() {
             self.fault(key, format!("`{key}` must be longer than nothing"), format!("the default is {default:?}"));
         }

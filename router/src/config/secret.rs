@@ -1,5 +1,6 @@
 //! How a secret is read from where it is kept, and kept out of everything that is shown.
 
+use std::ops::Range;
 use std::path::Path;
 
 use tillswitch_core::Secret;
@@ -114,6 +115,23 @@ fn hide(report: &Report<'_>, value: Spot<'_>) {
             parts.for_each(|(_, part)| hide(report, part));
         }
         _ => report.hide(value.span()),
+    }
+}
+
+/// Where a text names the user and the password of an address: what stands between `://` and the last `@` of the line.
+pub(super) fn user_info(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(place, separator)| {
+        let start = place + separator.len();
+        let line = text[start..].lines().next().unwrap_or_default();
+        line.rfind('@').map(|length| start..start + length)
+    })
+}
+
+/// The same text without them.
+pub(super) fn without_user_info(text: &str) -> String {
+    match user_info(text).next() {
+        Some(span) => format!("{}…{}", &text[..span.start], without_user_info(&text[span.end..])),
+        None => text.to_owned(),
     }
 }
 

@@ -115,7 +115,7 @@ pub(super) fn server(root: &mut Scope<'_>) -> Server {
     let server = Server {
         listen: scope.listen("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 5000))),
         max_connections: scope.integer("max_connections", 256, 1..=65_535) as usize,
-        shutdown_timeout: scope.duration("shutdown_timeout", 200 * SECOND),
+        shutdown_timeout: scope.wait("shutdown_timeout", 200 * SECOND),
     };
     scope.finish();
     server
@@ -199,9 +199,9 @@ fn signatures(scope: &Scope<'_>, public: Range<usize>, server: &Server, keys: bo
 
 /// `wait` and `queue_wait`: a payment that gets its turn after its answer went out would charge a customer who has left.
 fn waits(scope: &mut Scope<'_>) -> (Duration, Duration) {
-    let wait = scope.positive_duration("wait", 180 * SECOND);
+    let wait = scope.positive_wait("wait", 180 * SECOND);
     let default = (30 * SECOND).min(wait);
-    let queue_wait = scope.duration("queue_wait", default);
+    let queue_wait = scope.wait("queue_wait", default);
     if queue_wait > wait {
         let message = format!("`queue_wait` ({queue_wait:?}) is longer than `wait` ({wait:?})");
         scope.fault("queue_wait", message, "make it shorter: nothing may start after its answer went out");

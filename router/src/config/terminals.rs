@@ -83,7 +83,7 @@ fn terminal(scope: &mut Scope<'_>, name: &str, base_dir: &Path, registry: &Drive
     let factory = factory(scope, registry);
     let currency = currency(scope);
     let queue = scope.integer("queue", 2, 0..=100) as usize;
-    let payment_deadline = scope.positive_duration("payment_deadline", Duration::from_secs(300));
+    let payment_deadline = scope.positive_wait("payment_deadline", Duration::from_secs(300));
     let accept_partial = scope.flag("accept_partial", false);
     scope.unavailable("end_of_day", "remove it and close the day at the terminal");
     scope.unavailable("probe", "remove it; `tillswitch check --online` asks the terminals");
