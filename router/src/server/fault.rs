@@ -65,6 +65,7 @@ impl Fault {
         }
     }
 
+    /// Nothing here says what became of a payment: the connection may have brought a copy of a running one.
     fn body(self, limits: &Limits) -> ErrorBody {
         let code = self.code().name();
         match self {
@@ -82,21 +83,21 @@ impl Fault {
             Self::SlowHead => ErrorBody::new(
                 code,
                 format!(
-                    "the request's head did not arrive within {:?}; nothing was begun, send it again",
+                    "the request's head did not arrive within {:?}; this request was not read, send it again",
                     limits.header_deadline
                 ),
             ),
             Self::SlowBody => ErrorBody::new(
                 code,
                 format!(
-                    "the request's body did not arrive within {:?}; nothing was begun, send it again",
+                    "the request's body did not arrive within {:?}; this request was not read, send it again",
                     limits.body_deadline
                 ),
             ),
             Self::TooMany => ErrorBody::new(
                 code,
                 format!(
-                    "all {} connections are taken; nothing was begun, try again in a second",
+                    "all {} connections are taken; this request was not read, send it again in a second",
                     limits.max_connections
                 ),
             ),
