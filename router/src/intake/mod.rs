@@ -333,7 +333,7 @@ impl Intake {
 
     /// Answers a repeat: with the end of the payment if it is running, otherwise with its present state.
     async fn repeat(&self, payment: &Payment, received: Received, why: &str) -> Told {
-        tracing::info!(payment = %payment.id, "a repeat: {why}");
+        tracing::debug!(payment = %payment.id, "a repeat: {why}");
         self.life.metrics.webhook_duplicate();
         let told = match self.life.live.waiter(payment.id) {
             Some(waiter) => self.wait(waiter, payment, received).await,
