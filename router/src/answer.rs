@@ -130,7 +130,7 @@ fn words(payment: &Payment, answers: &Answers) -> Words {
     }
 }
 
-/// An approval for less than was asked is never a success.
+/// An approval for less than was asked is never a success; one for more (a tip) says how much.
 fn approved(payment: &Payment) -> Words {
     let asked = payment.amount;
     match approved_amount(payment) {
@@ -142,8 +142,16 @@ fn approved(payment: &Payment) -> Words {
                 "the terminal approved {approved} of {asked}; collect the rest or undo it at the terminal"
             ),
         },
-        _ => Words { status: 200, word: "success", code: None, message: "Payment processed successfully".to_owned() },
+        Some(approved) if approved.minor() > asked.minor() => {
+            let more = Money::from_minor(approved.minor() - asked.minor(), asked.currency());
+            paid(format!("approved {approved}, {} more than asked", more.decimal()))
+        }
+        _ => paid("Payment processed successfully".to_owned()),
     }
+}
+
+fn paid(message: String) -> Words {
+    Words { status: 200, word: "success", code: None, message }
 }
 
 fn covers(approved: Money, asked: Money) -> bool {

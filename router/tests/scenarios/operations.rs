@@ -147,6 +147,7 @@ async fn a_tip_is_told_with_both_amounts() {
         check_paid(&reply, false);
         let payment = &reply.body["payment"];
         assert_eq!((&payment["amount_minor"], &payment["result"]["amount_minor"]), (&2590.into(), &2849.into()));
+        assert_eq!(reply.body["message"], "approved 28.49 EUR, 2.59 more than asked");
         check_paid(&scene.send(&event).await, true);
         assert_eq!(scene.booked("counter"), [2849]);
         scene.end().await;
