@@ -67,8 +67,12 @@ const NOT_FOR_THE_TILL: [Code; 6] = [
 #[test]
 fn every_code_and_command_is_in_the_readme() {
     let text = readme();
-    for command in ["serve", "init", "check", "demo", "simulate", "drivers"] {
+    let asked = ["pay", "refund", "again", "payments", "resolve", "terminals", "reload", "completions"];
+    for command in ["serve", "init", "check", "demo", "simulate", "drivers"].iter().chain(&asked) {
         assert!(text.contains(&format!("`tillswitch {command}")), "{command} is not in the README");
+    }
+    for command in ["reverse ID", "abort ID", "end-of-day TERMINAL", "service TERMINAL NAME"] {
+        assert!(text.contains(&format!("`{command}`")), "{command} is not in the README");
     }
     for code in Code::ALL.iter().filter(|code| !NOT_FOR_THE_TILL.contains(code)) {
         assert!(text.contains(&format!("`{code}`")), "{code} is not in the README");

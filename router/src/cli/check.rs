@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tillswitch_core::{DriverError, DriverRegistry, TerminalStatus};
 use tokio::time::timeout;
 
+use super::online::ask_router;
 use crate::config::{Config, Faults, TerminalConfig};
 
 /// The exit code for a faulty configuration (`EX_CONFIG`).
@@ -35,6 +36,9 @@ pub struct CheckArgs {
     /// Ask every terminal whether it is ready
     #[arg(long)]
     pub online: bool,
+    /// The admin listener of the running router, instead of the one in the file
+    #[arg(long, value_name = "ADDRESS", requires = "online", value_parser = super::client::address)]
+    pub admin: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -62,7 +66,11 @@ fn check(args: &CheckArgs, registry: &DriverRegistry, limits: Limits) -> Checked
         Err(faults) => return refused(args, &faults),
     };
     let note = if args.online { running_router(&config.state_dir) } else { None };
-    let states = if args.online { ask_all(&config, limits) } else { BTreeMap::new() };
+    let states = match (args.online, &note) {
+        (false, _) => BTreeMap::new(),
+        (true, None) => ask_all(&config, limits),
+        (true, Some(_)) => through_router(&config, args.admin.as_deref()),
+    };
     let out = match args.json {
         true => format!("{}\n", as_json(&config, &states, note.as_deref())),
         false => as_text(&args.config, &config, &states, note.as_deref()),
@@ -82,10 +90,11 @@ fn refused(args: &CheckArgs, faults: &Faults) -> Checked {
 
 /// What one terminal answered.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-struct State {
+pub(super) struct State {
     /// `None` where the terminal cannot be asked: no reason to distrust the file, and no promise either.
-    ready: Option<bool>,
-    message: String,
+    pub ready: Option<bool>,
+    /// In a sentence.
+    pub message: String,
 }
 
 impl From<Result<TerminalStatus, DriverError>> for State {
@@ -99,7 +108,7 @@ impl From<Result<TerminalStatus, DriverError>> for State {
 }
 
 impl State {
-    fn bad(message: impl Into<String>) -> State {
+    pub fn bad(message: impl Into<String>) -> State {
         State { ready: Some(false), message: message.into() }
     }
 
@@ -118,10 +127,7 @@ fn describe(status: TerminalStatus) -> String {
 fn ask_all(config: &Config, limits: Limits) -> BTreeMap<String, State> {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            let state = State::bad(format!("this program cannot start its threads: {error}"));
-            return config.terminals.keys().map(|name| (name.clone(), state.clone())).collect();
-        }
+        Err(error) => return threadless(config, &error),
     };
     let ask = |terminal: &TerminalConfig| (terminal.name.clone(), runtime.spawn(ask(terminal.clone(), limits)));
     let asked: Vec<_> = config.terminals.values().map(ask).collect();
@@ -136,6 +142,19 @@ fn ask_all(config: &Config, limits: Limits) -> BTreeMap<String, State> {
     });
     runtime.shutdown_background();
     states
+}
+
+/// Two cannot drive one terminal: whoever holds it is the one to ask.
+fn through_router(config: &Config, admin: Option<&str>) -> BTreeMap<String, State> {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(ask_router(config, admin)),
+        Err(error) => threadless(config, &error),
+    }
+}
+
+fn threadless(config: &Config, error: &std::io::Error) -> BTreeMap<String, State> {
+    let state = State::bad(format!("this program cannot start its threads: {error}"));
+    config.terminals.keys().map(|name| (name.clone(), state.clone())).collect()
 }
 
 async fn ask(terminal: TerminalConfig, limits: Limits) -> State {
@@ -162,7 +181,7 @@ fn running_router(state_dir: &Path) -> Option<String> {
     // The note stands without the holder's words.
     let _ = lock.by_ref().take(4096).read_to_string(&mut holder);
     let holder = holder.trim();
-    Some(format!("a router holds these terminals ({holder}), so busy or unreachable may only mean that"))
+    Some(format!("a router holds these terminals ({holder}) and was asked about them"))
 }
 
 fn as_json(config: &Config, states: &BTreeMap<String, State>, note: Option<&str>) -> Value {
@@ -308,7 +327,7 @@ mod tests {
             text += &format!("terminal = \"{name}\"\n");
         }
         std::fs::write(&config, text).unwrap();
-        (folder, CheckArgs { config, online: false, json: false })
+        (folder, CheckArgs { config, online: false, admin: None, json: false })
     }
 
     fn checked(args: &CheckArgs) -> Checked {
@@ -380,7 +399,7 @@ FILE: ok, 1 warning
     }
 
     #[test]
-    fn a_running_router_is_mentioned_because_it_holds_the_terminals() {
+    fn a_running_router_is_asked_because_it_holds_the_terminals() {
         let (folder, args) = shop(&["off"]);
         let state_dir = folder.path().join("tillswitch-state");
         std::fs::create_dir(&state_dir).unwrap();
@@ -389,6 +408,10 @@ FILE: ok, 1 warning
         assert!(!checked(&args).out.contains("a router holds"));
         std::fs::write(state_dir.join("router.lock"), "process 7\n").unwrap();
         lock.lock().unwrap();
-        assert!(checked(&args).out.contains("a router holds these terminals (process 7)"));
+        let admin = Some("127.0.0.1:1".to_owned());
+        let checked = checked(&CheckArgs { admin, ..args });
+        assert!(checked.out.contains("a router holds these terminals (process 7)"), "{}", checked.out);
+        assert!(checked.out.contains("no router answers on 127.0.0.1:1"), "no driver was built: {}", checked.out);
+        assert_eq!(checked.code, 1);
     }
 }
