@@ -45,6 +45,7 @@ pub struct App {
     config: Arc<ArcSwap<Config>>,
     life: Life,
     terminals: Arc<Terminals>,
+    reloader: Reloader,
     grace: Duration,
     closing: watch::Sender<Option<Instant>>,
     listeners: Vec<JoinHandle<()>>,
@@ -129,13 +130,16 @@ impl App {
         let forgetting = forget_daily(life.journal.clone(), config.journal.retention);
         let upkeep =
             [tokio::spawn(upkeep(life.metrics.clone(), config.journal.database.clone())), tokio::spawn(forgetting)];
+        let latest = Arc::new(ArcSwap::new(config.clone()));
+        let reloader = Reloader::new(latest.clone(), life.clone(), terminals.clone());
         let mut app = App {
             public: public.local_addr().map_err(|error| not_listening(config.server.listen, error))?,
             admin: admin.local_addr().map_err(|error| not_listening(config.admin.listen, error))?,
             recovered,
-            config: Arc::new(ArcSwap::new(config.clone())),
+            config: latest,
             life,
             terminals,
+            reloader,
             grace: config.server.shutdown_timeout,
             closing,
             listeners: Vec::new(),
@@ -180,7 +184,7 @@ impl App {
 
     /// How it takes over a changed configuration.
     pub fn reloader(&self) -> Reloader {
-        Reloader::new(self.config.clone(), self.life.clone(), self.terminals.clone())
+        self.reloader.clone()
     }
 
     /// What a payment needs, for those who look on.

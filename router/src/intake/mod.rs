@@ -155,7 +155,10 @@ impl Intake {
         let found = self.config.find_register(payment.project_id.as_deref(), payment.project_number.as_deref());
         let register = found.map_err(unknown_register)?;
         let terminal = self.terminals.get(&register.terminal);
-        let terminal = terminal.expect("the configuration lets no register name an unknown terminal");
+        // Between the two looks a reload may have removed it.
+        let terminal = terminal.ok_or_else(|| {
+            Answer::come_again(Code::ShuttingDown, "the terminals are being changed; send it again")
+        })?;
         Ok((&register.name, terminal))
     }
 

@@ -105,6 +105,11 @@ impl Gate {
         self.0.changed.notify_one();
     }
 
+    /// Whether another driver still has the terminal.
+    pub fn is_held(&self) -> bool {
+        self.places().held
+    }
+
     /// Whether a payment that waits may start now. The promised one goes first: on disk it is dispatched already.
     pub fn may_start_waiting(&self) -> bool {
         let places = self.places();

@@ -29,7 +29,7 @@ use arc_swap::ArcSwap;
 use tillswitch_core::{Evidence, PaymentId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use attempt::Job;
 pub use gate::{Place, Refusal};
@@ -65,8 +65,7 @@ pub struct Terminals {
 
 /// A terminal's task, as it is stopped and waited for.
 struct Running {
-    name: String,
-    address: String,
+    terminal: Terminal,
     stop: watch::Sender<Stop>,
     task: JoinHandle<Vec<Payment>>,
 }
@@ -76,6 +75,8 @@ struct Running {
 pub struct Terminal {
     name: Arc<str>,
     current: Arc<ArcSwap<Current>>,
+    /// What it is to become in its next quiet moment; what it is, if nothing is to change.
+    wanted: Arc<ArcSwap<TerminalConfig>>,
     gate: Gate,
     jobs: mpsc::Sender<Job>,
     requests: mpsc::Sender<Request>,
@@ -152,6 +153,21 @@ impl Terminals {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// The tasks that may have payments of the terminal with this name: besides its own, those that end after a reload.
+    pub fn named(&self, name: &str) -> Vec<Terminal> {
+        let mut found: Vec<Terminal> = self.ending().into_iter().filter(|terminal| &*terminal.name == name).collect();
+        // One that still waits for another's driver to be gone has no payment, and hears nothing.
+        found.extend(self.get(name).filter(|terminal| !terminal.gate.is_held()));
+        found
+    }
+
+    /// Those that a reload has removed and that are not gone yet.
+    fn ending(&self) -> Vec<Terminal> {
+        let tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
+        let ending = tasks.iter().filter(|running| !running.task.is_finished() && *running.stop.borrow() != Stop::Run);
+        ending.map(|running| running.terminal.clone()).collect()
+    }
+
     /// All terminals, by name.
     pub fn all(&self) -> Vec<Terminal> {
         self.by_name.load().values().cloned().collect()
@@ -169,23 +185,26 @@ impl Terminals {
         });
     }
 
-    /// Changes to another set of terminals: an unchanged one keeps its task and connection. An address that moves from one
-    /// running terminal to another is refused: two drivers would meet at it.
-    pub async fn reload(&self, configs: &BTreeMap<String, TerminalConfig>) -> Result<Reloaded, String> {
+    /// Changes to another set of terminals: an unchanged one keeps its task and connection. `adopt` is called while both
+    /// the old and the new terminals are there: whoever works by the old configuration finds his, and so does whoever works
+    /// by the new one.
+    pub async fn reload(
+        &self,
+        configs: &BTreeMap<String, TerminalConfig>,
+        adopt: impl FnOnce(),
+    ) -> Result<Reloaded, String> {
         let _alone = self.reloading.lock().await;
-        self.check_addresses(configs)?;
+        self.check(configs)?;
         let mut report = Reloaded::default();
         let mut by_name = BTreeMap::clone(&self.by_name.load());
-        let names: Vec<String> = by_name.keys().cloned().collect();
-        for name in names.into_iter().filter(|name| !configs.contains_key(name)) {
-            by_name.remove(&name);
-            self.retire(&name);
-            report.removed.push(name);
-        }
         let mut changes = Vec::new();
         for (name, config) in configs {
             match by_name.get(name) {
-                Some(terminal) if is_equal(terminal.current.load().config(), config) => {}
+                Some(terminal) if is_equal(&terminal.wanted.load(), config) => {
+                    if !is_equal(terminal.current().config(), config) {
+                        report.waiting.push(name.clone());
+                    }
+                }
                 Some(terminal) => changes.push((name.clone(), terminal.configure(Arc::new(config.clone())).await)),
                 None => {
                     by_name.insert(name.clone(), self.add(Arc::new(config.clone())));
@@ -193,27 +212,46 @@ impl Terminals {
                 }
             }
         }
+        self.by_name.store(Arc::new(by_name.clone()));
+        adopt();
+        report.removed = by_name.keys().filter(|name| !configs.contains_key(*name)).cloned().collect();
+        for name in &report.removed {
+            by_name.remove(name);
+            self.retire(name);
+        }
         self.by_name.store(Arc::new(by_name));
+        let quick = Instant::now() + QUICK;
         for (name, changed) in changes {
-            let at_once = matches!(timeout(QUICK, changed).await, Ok(Ok(())));
+            let at_once = matches!(timeout_at(quick, changed).await, Ok(Ok(())));
             let list = if at_once { &mut report.changed } else { &mut report.waiting };
             list.push(name);
         }
         Ok(report)
     }
 
-    fn check_addresses(&self, configs: &BTreeMap<String, TerminalConfig>) -> Result<(), String> {
-        let now = self.by_name.load();
+    /// Whether a reload can change to these terminals. An address that moves from one running terminal to another is
+    /// refused: two drivers would meet at it.
+    pub fn check(&self, configs: &BTreeMap<String, TerminalConfig>) -> Result<(), String> {
+        if self.is_stopping() {
+            return Err("the router is stopping".to_owned());
+        }
+        let (now, ending) = (self.by_name.load(), self.ending());
         for (name, config) in configs {
             let address = &config.identity.address;
-            let holder = now
-                .iter()
-                .find(|(other, terminal)| *other != name && terminal.current().key.identity.address == *address);
-            let Some((holder, _)) = holder else { continue };
-            let is_renamed = !configs.contains_key(holder) && !now.contains_key(name);
-            if !is_renamed {
+            let holder = now.iter().find(|(other, terminal)| *other != name && terminal.may_be_at(address));
+            if let Some((holder, _)) = holder
+                && (configs.contains_key(holder) || now.contains_key(name))
+            {
                 return Err(format!(
                     "terminal {name:?} takes over the address {address} of {holder:?}; restart the router for that"
+                ));
+            }
+            // A new one waits for the other's end; one that is there already would not.
+            let moves = now.get(name).is_some_and(|terminal| !terminal.may_be_at(address));
+            if moves && let Some(other) = ending.iter().find(|terminal| terminal.may_be_at(address)) {
+                return Err(format!(
+                    "terminal {:?} was removed and is still at work at {address}; reload again once it has ended",
+                    other.name
                 ));
             }
         }
@@ -224,7 +262,7 @@ impl Terminals {
     fn add(&self, config: Arc<TerminalConfig>) -> Terminal {
         let mut tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
         tasks.retain(|running| !running.task.is_finished());
-        let before = tasks.iter().filter(|running| running.address == config.identity.address);
+        let before = tasks.iter().filter(|running| running.terminal.may_be_at(&config.identity.address));
         let gone = before.map(|running| running.stop.clone()).collect();
         let (terminal, running) = launch(config, &self.life, Vec::new(), Some(gone));
         tasks.push(running);
@@ -234,11 +272,9 @@ impl Terminals {
     /// Ends a terminal's task; what is still in doubt then is left to a person.
     fn retire(&self, name: &str) {
         let mut tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
-        let Some(place) = tasks.iter().position(|running| running.name == name && *running.stop.borrow() == Stop::Run)
-        else {
-            return;
-        };
-        let Running { name, address, stop, task } = tasks.swap_remove(place);
+        let is_it = |running: &Running| &*running.terminal.name == name && *running.stop.borrow() == Stop::Run;
+        let Some(place) = tasks.iter().position(is_it) else { return };
+        let Running { terminal, stop, task } = tasks.swap_remove(place);
         stop.send_replace(Stop::Drain);
         let life = self.life.clone();
         let task = tokio::spawn(async move {
@@ -249,12 +285,14 @@ impl Terminals {
             }
             Vec::new()
         });
-        tasks.push(Running { name, address, stop, task });
+        tasks.push(Running { terminal, stop, task });
     }
 
     /// Starts nothing new, lets what runs end within `grace`, then drops it and says good-bye to every terminal.
     pub async fn stop(&self, grace: Duration) {
         self.stopping.store(true, Ordering::Release);
+        // What a reload is about to start must be stopped as well; none begins any more.
+        let _alone = self.reloading.lock().await;
         let running = std::mem::take(&mut *self.tasks.lock().expect("nothing panics while it holds the tasks"));
         let (stops, mut tasks): (Vec<_>, Vec<_>) =
             running.into_iter().map(|running| (running.stop, running.task)).unzip();
@@ -338,8 +376,14 @@ impl Terminal {
         answer.unwrap_or_else(|| Err(NotSettled::Journal(JournalError::ReadOnly("the router is stopping".into()))))
     }
 
+    /// Whether its driver is at this address, or will be.
+    fn may_be_at(&self, address: &str) -> bool {
+        self.current().key.identity.address == address || self.wanted.load().identity.address == address
+    }
+
     async fn configure(&self, config: Arc<TerminalConfig>) -> oneshot::Receiver<()> {
         let (answer, answered) = oneshot::channel();
+        self.wanted.store(config.clone());
         // A task that is gone needs no settings.
         let _ = self.requests.send(Request::Configure { config, answer }).await;
         answered
@@ -396,10 +440,15 @@ fn launch(
     }
     gate.set_in_doubt(!doubts.is_empty());
     let now = Arc::new(ArcSwap::from_pointee(current(&config)));
-    let terminal =
-        Terminal { name: config.name.as_str().into(), current: now.clone(), gate: gate.clone(), jobs, requests };
+    let terminal = Terminal {
+        name: config.name.as_str().into(),
+        current: now.clone(),
+        wanted: Arc::new(ArcSwap::new(config.clone())),
+        gate: gate.clone(),
+        jobs,
+        requests,
+    };
     let links = Links { jobs: job_receiver, requests: request_receiver, stop: stopped, current: now };
-    let (name, address) = (config.name.clone(), config.identity.address.clone());
     let task = Task::new(config, life.clone(), gate.clone(), links, doubts);
     let behind = behind.unwrap_or_default();
     gate.set_held(!behind.is_empty());
@@ -411,7 +460,7 @@ fn launch(
         gate.set_held(false);
         task.run().await
     });
-    (terminal, Running { name, address, stop, task })
+    (terminal.clone(), Running { terminal, stop, task })
 }
 
 /// A payment in doubt whose terminal is gone or has become another one.
