@@ -34,6 +34,14 @@ impl Life {
     /// Writes an end down and brings `payment` up to date. On [`JournalError::WrongState`] somebody else was first: `payment`
     /// is then what the journal says.
     pub async fn finish(&self, payment: &mut Payment, end: End) -> Result<(), JournalError> {
+        match self.try_finish(payment, end.clone()).await {
+            Err(JournalError::WrongState { .. }) => self.second(payment, end).await,
+            result => result,
+        }
+    }
+
+    /// The same for somebody who must know whether he was the first: on [`JournalError::WrongState`] nothing has changed.
+    pub async fn try_finish(&self, payment: &mut Payment, end: End) -> Result<(), JournalError> {
         let before = payment.state;
         match persist(|| self.journal.finish(payment.id, end.clone())).await {
             Ok(()) => {
@@ -45,7 +53,7 @@ impl Life {
                 report(payment, &end.actor, &end.evidence);
                 Ok(())
             }
-            Err(JournalError::WrongState { .. }) => self.second(payment, end).await,
+            Err(error @ JournalError::WrongState { .. }) => Err(error),
             Err(error) => {
                 self.note_health();
                 Err(error)

@@ -109,10 +109,12 @@ impl Desk {
             Ok(payment) => payment,
             Err(answer) => return answer,
         };
-        let asked = match self.terminals.get(&payment.terminal.name) {
-            Some(terminal) => terminal.abort(id, name).await,
-            None => AbortAnswer::NotRunning,
-        };
+        let mut asked = AbortAnswer::NotRunning;
+        for terminal in self.terminals.named(&payment.terminal.name) {
+            if asked == AbortAnswer::NotRunning {
+                asked = terminal.abort(id, name).await;
+            }
+        }
         match asked {
             AbortAnswer::Cancelled => self.present(id, 200).await,
             AbortAnswer::Asked => self.present(id, 202).await,
@@ -130,11 +132,15 @@ impl Desk {
             Err(answer) => return answer,
         };
         let end = ruled(name, &payment, &ruling);
-        let settled = match self.terminals.get(&payment.terminal.name) {
-            Some(terminal) if terminal.current().key == payment.terminal => {
-                terminal.settle(id, end, ruling.force).await
+        let terminals = self.terminals.named(&payment.terminal.name);
+        let settled = match terminals.into_iter().find(|terminal| terminal.current().key == payment.terminal) {
+            Some(terminal) => terminal.settle(id, end, ruling.force).await,
+            None => {
+                let life = self.life.clone();
+                let settling = tokio::spawn(async move { settle_orphan(&life, id, end).await });
+                let failed = |_| Err(NotSettled::Journal(JournalError::ReadOnly("the router failed".into())));
+                settling.await.unwrap_or_else(failed)
             }
-            _ => settle_orphan(&self.life, id, end).await,
         };
         match settled {
             Ok(payment) => Answer::described(200, &payment),
@@ -156,6 +162,10 @@ impl Desk {
         let terminal = self.terminal(&config, &wish)?;
         let entry = self.life.live.enter(PaymentId::generate());
         let place = terminal.enter();
+        // Only behind the door it is certain what the terminal is.
+        if wish.operation == Operation::Reversal && wish.at.as_ref() != Some(&terminal.current().key) {
+            return Err(booked_elsewhere());
+        }
         let new = new_payment(&config, asker, wish, &terminal, entry.id(), &place);
         let stub = Payment::from(&new);
         let begun = self.life.journal.begin(new).await;
@@ -196,8 +206,7 @@ impl Desk {
         let own =
             wish.at.as_ref().and_then(|key| self.terminals.get(&key.name).filter(|found| found.current().key == *key));
         if wish.operation == Operation::Reversal && own.is_none() {
-            let message = "the terminal that booked it is gone or has become another one; only a refund is possible";
-            return Err(Answer::error(409, Code::TerminalRefused, message));
+            return Err(booked_elsewhere());
         }
         own.or_else(|| self.terminals.get(&register.terminal))
             .ok_or_else(|| Answer::come_again(Code::ShuttingDown, "the terminals are being changed; try again"))
@@ -297,6 +306,11 @@ fn ruled(name: &str, payment: &Payment, ruling: &Ruling) -> End {
         evidence: ruling.reason.clone(),
         release_keys: false,
     }
+}
+
+fn booked_elsewhere() -> Answer {
+    let message = "the terminal that booked it is gone or has become another one; only a refund is possible";
+    Answer::error(409, Code::TerminalRefused, message)
 }
 
 fn not_found(id: PaymentId) -> Answer {

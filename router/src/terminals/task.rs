@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tillswitch_core::{AbortHandle, DriverError, PaymentId, TerminalDriver};
+use tillswitch_core::{AbortHandle, Cause, DriverError, PaymentId, TerminalDriver};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,7 +17,7 @@ use super::maintenance::{self, Report, Work};
 use super::recovery::{Doubt, Doubts, ask};
 use super::request::{AbortAnswer, NotSettled, Request};
 use super::stop::{Stages, Stop};
-use super::{Current, current};
+use super::{Current, current, is_equal};
 use crate::code::Code;
 use crate::config::TerminalConfig;
 use crate::journal::{Actor, End, JournalError, Payment, State};
@@ -65,6 +65,8 @@ struct Activity {
     payment: Option<PaymentId>,
     /// How to ask a payment to stop.
     abort: Option<Arc<AbortHandle>>,
+    /// A person has settled the payment meanwhile: what comes of this is too late.
+    settled: bool,
 }
 
 /// What an activity gives back.
@@ -101,14 +103,15 @@ impl Task {
     /// Runs until it is told to stop. Gives back the payments that are still in doubt.
     pub async fn run(mut self) -> Vec<Payment> {
         loop {
-            if self.is_draining() {
+            // Looked up once per round: nobody may leave before the door was shut in the same round.
+            let draining = self.is_draining();
+            if draining {
                 self.gate.close();
             }
             self.expire_waiting().await;
             self.configure().await;
             self.start_next().await;
             let wake = self.next_wake();
-            let draining = self.is_draining();
             if draining && self.activity.is_none() && self.is_empty() {
                 break;
             }
@@ -187,7 +190,7 @@ impl Task {
             let after = if attempted.unwritten { After::Unwritten } else { After::Nothing };
             Done { driver: attempted.driver, after: attempted.doubt.map_or(after, After::New) }
         });
-        self.activity = Some(Activity { running, payment, abort: Some(abort) });
+        self.activity = Some(Activity { running, payment, abort: Some(abort), settled: false });
     }
 
     fn start_question(&mut self, driver: Box<dyn TerminalDriver>, doubt: Doubt) {
@@ -197,11 +200,15 @@ impl Task {
             let asked = ask(config, life, driver, doubt).await;
             Done { driver: asked.driver, after: asked.open.map_or(After::Nothing, After::Again) }
         });
-        self.activity = Some(Activity { running, payment, abort: None });
+        self.activity = Some(Activity { running, payment, abort: None, settled: false });
     }
 
     fn start_work(&mut self, work: Work, mut place: Place, answer: Reported) {
-        let Some(driver) = self.driver() else { return };
+        let Some(driver) = self.driver() else {
+            let message = "the driver cannot be built; see the log";
+            let _ = answer.send(Err(DriverError::not_started(Cause::DriverLost, message)));
+            return;
+        };
         place.start();
         let (name, life) = (self.config.name.clone(), self.life.clone());
         let running = tokio::spawn(async move {
@@ -211,11 +218,11 @@ impl Task {
             let _ = answer.send(report);
             Done { driver, after: After::Nothing }
         });
-        self.activity = Some(Activity { running, payment: None, abort: None });
+        self.activity = Some(Activity { running, payment: None, abort: None, settled: false });
     }
 
     fn take_back(&mut self, done: Option<Done>) {
-        self.activity = None;
+        let settled = self.activity.take().is_some_and(|activity| activity.settled);
         let (driver, after) = match done {
             Some(done) => (done.driver, done.after),
             None => (None, After::Unwritten),
@@ -223,6 +230,7 @@ impl Task {
         self.driver = driver;
         match after {
             After::Nothing => {}
+            After::New(_) | After::Again(_) if settled => {}
             After::New(payment) => self.doubts.add(payment),
             After::Again(doubt) => self.doubts.put_back(doubt),
             After::Unwritten => {
@@ -261,6 +269,11 @@ impl Task {
     async fn hear(&mut self, request: Request) {
         match request {
             Request::Maintain { work, place, answer } => self.work = Some((work, place, answer)),
+            // It was changed back before it could take over the change.
+            Request::Configure { config, answer } if is_equal(&self.config, &config) => {
+                self.next = None;
+                let _ = answer.send(());
+            }
             Request::Configure { config, answer } => self.next = Some((config, answer)),
             Request::Abort { id, operator, answer } => {
                 let _ = answer.send(self.abort(id, operator).await);
@@ -272,7 +285,11 @@ impl Task {
     }
 
     async fn abort(&mut self, id: PaymentId, operator: String) -> AbortAnswer {
-        let waits = self.waiting.iter().position(|job| job.payment.id == id && job.payment.state == State::Received);
+        // It may have been handed over a moment ago.
+        while let Ok(job) = self.links.jobs.try_recv() {
+            self.waiting.push_back(job);
+        }
+        let waits = self.waiting.iter().position(|job| job.payment.id == id);
         if let Some(job) = waits.and_then(|place| self.waiting.remove(place)) {
             let message = format!("stopped by {operator} before it started");
             let actor = Actor::Operator(operator);
@@ -298,13 +315,17 @@ impl Task {
         }
         let payment = settle(&self.life, id, end).await?;
         self.doubts.forget(id);
+        if let Some(activity) = self.activity.as_mut().filter(|activity| activity.payment == Some(id)) {
+            activity.settled = true;
+        }
         self.show_doubt();
         Ok(payment)
     }
 
     /// Takes over new settings in a quiet moment: nothing runs, nobody was promised the terminal, nothing is in doubt.
     async fn configure(&mut self) {
-        if self.activity.is_some() || self.unwritten || !self.doubts.is_empty() || self.next.is_none() {
+        let is_quiet = self.activity.is_none() && !self.unwritten && self.doubts.is_empty() && !self.is_draining();
+        if !is_quiet || self.next.is_none() {
             return;
         }
         let Some(place) = self.gate.claim() else { return };
@@ -383,13 +404,15 @@ pub(super) async fn settle(life: &Life, id: PaymentId, end: End) -> Result<Payme
     if payment.state != State::InDoubt {
         return Err(NotSettled::NotInDoubt(payment.state.name().into()));
     }
-    let wanted = (end.state, end.actor.clone());
-    life.finish(&mut payment, end).await.map_err(NotSettled::Journal)?;
-    // Somebody else may have been first.
-    if payment.state != wanted.0 {
-        return Err(NotSettled::NotInDoubt(payment.state.name().into()));
+    match life.try_finish(&mut payment, end).await {
+        Ok(()) => Ok(payment),
+        // Somebody was first, even if they said the same.
+        Err(JournalError::WrongState { .. }) => {
+            let found = life.journal.payment(id).await.map_err(NotSettled::Journal)?;
+            Err(NotSettled::NotInDoubt(found.unwrap_or(payment).state.name().into()))
+        }
+        Err(error) => Err(NotSettled::Journal(error)),
     }
-    Ok(payment)
 }
 
 /// Completes when there is an activity and it has ended; `None` when it crashed.
