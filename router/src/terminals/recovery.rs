@@ -213,7 +213,9 @@ pub(super) async fn leave(life: &Life, payment: &Payment, evidence: Evidence) ->
         None => evidence.message,
     };
     tracing::error!(payment = %payment.id, terminal = %payment.terminal.name, "a person must settle this payment: {text}");
-    life.journal.leave_to_person(payment.id, text).await
+    life.journal.leave_to_person(payment.id, text).await?;
+    life.announce(&Payment { waits_for_person: true, ..payment.clone() });
+    Ok(())
 }
 
 #[cfg(test)]
