@@ -39,6 +39,14 @@ pub fn only(object: &Object<'_>, known: &[&str]) -> Result<(), Answer> {
     }
 }
 
+/// Refuses a body where there is nothing to say.
+pub fn nothing(body: &Bytes) -> Result<(), Answer> {
+    match object(body)?.keys().next() {
+        Some(key) => Err(wrong(format!("unknown key {key:?}: this call takes no body"))),
+        None => Ok(()),
+    }
+}
+
 fn text(object: &Object<'_>, key: &str) -> Result<Option<String>, Answer> {
     let text = object.text(key).map_err(|_| wrong(format!("`{key}` is no text")))?;
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());

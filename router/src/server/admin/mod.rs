@@ -105,6 +105,9 @@ impl Admin {
     }
 
     async fn call(&self, call: Call, open: &[String], asked: &Asked) -> Result<Response, Answer> {
+        if let Call::Abort | Call::TestTerminal | Call::EndOfDay | Call::Service | Call::Reload | Call::LogOut = call {
+            body::nothing(&asked.body)?;
+        }
         let answer = match call {
             Call::Metrics => return Ok(self.metrics()),
             Call::Events => return events::stream(&self.life.events),
