@@ -14,7 +14,7 @@ use crate::code::Code;
 pub(super) fn begin(store: &mut Store, new: &NewPayment) -> Result<Begun, Failure> {
     match recognise(&store.connection, new)? {
         Some(Known::Event { event, renamed }) => return same_event(store, new, &event, renamed),
-        Some(Known::Conflicting(first)) => return refuse(store, new, Code::ConflictingRepeat, first),
+        Some(Known::Conflicting(first)) => return refuse(store, new, Code::ConflictingRepeat, *first),
         None => {}
     }
     if let Admission::TooOld(text) = &new.admission {
@@ -97,7 +97,7 @@ enum Known {
     /// It is this one. `renamed`: its guid is not in the store yet.
     Event { event: Event, renamed: bool },
     /// Its guid stands for other content.
-    Conflicting(Found),
+    Conflicting(Box<Found>),
 }
 
 fn recognise(connection: &Connection, new: &NewPayment) -> Result<Option<Known>, Failure> {
@@ -108,7 +108,7 @@ fn recognise(connection: &Connection, new: &NewPayment) -> Result<Option<Known>,
         if event.content == content {
             return Ok(Some(Known::Event { event, renamed: false }));
         }
-        return Ok(Some(Known::Conflicting(read::at(connection, event.payment)?)));
+        return Ok(Some(Known::Conflicting(Box::new(read::at(connection, event.payment)?))));
     }
     if !new.keys.has_created_at() {
         return Ok(None);
