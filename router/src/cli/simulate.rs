@@ -1,11 +1,14 @@
 //! `tillswitch simulate`: a terminal to test against, with a ledger of its own.
 
+mod script;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions};
+use serde_json::Value;
+use tillswitch_http::simulator as http;
 use tillswitch_zvt::simulator as zvt;
 
 use super::exit;
@@ -29,12 +32,6 @@ enum Terminal {
 /// What every simulated terminal takes.
 #[derive(Args, Clone, Debug)]
 struct Common {
-    /// Where it books: one JSON line per booking, on disk before the result is reported
-    #[arg(long, value_name = "FILE", default_value = "ledger.jsonl")]
-    ledger: PathBuf,
-    /// How the next payments go, separated by commas; afterwards everything is approved. An unknown word lists all
-    #[arg(long, value_name = "STEPS", default_value = "")]
-    script: String,
     /// Decides cards and codes, so that two runs are equal
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -48,6 +45,12 @@ struct ZvtArgs {
     /// Where it listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20007")]
     listen: SocketAddr,
+    /// Where it books: one JSON line per booking, on disk before the result is reported
+    #[arg(long, value_name = "FILE", default_value = "zvt.ledger.jsonl")]
+    ledger: PathBuf,
+    /// How the next payments go, separated by commas; --help lists the words
+    #[arg(long, value_name = "STEPS", default_value = "", value_parser = zvt_script, long_help = script::zvt_help())]
+    script: Script<zvt::Step>,
     #[command(flatten)]
     common: Common,
     /// Keep a booking although its result was never acknowledged; real terminals do either
@@ -63,8 +66,26 @@ struct HttpArgs {
     /// Where it listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where it books: one JSON line per booking, on disk before the result is reported
+    #[arg(long, value_name = "FILE", default_value = "http.ledger.jsonl")]
+    ledger: PathBuf,
+    /// How the next payments go, separated by commas; --help lists the words
+    #[arg(long, value_name = "STEPS", default_value = "", value_parser = http_script, long_help = script::http_help())]
+    script: Script<http::Step>,
     #[command(flatten)]
     common: Common,
+}
+
+/// A script that was understood. A type of its own, because a list would be an argument that may come several times.
+#[derive(Clone, Debug)]
+struct Script<S>(Vec<S>);
+
+fn zvt_script(text: &str) -> Result<Script<zvt::Step>, zvt::UnknownStep> {
+    zvt::Step::parse_script(text).map(Script)
+}
+
+fn http_script(text: &str) -> Result<Script<http::Step>, http::UnknownStep> {
+    http::parse_script(text).map(Script)
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -85,16 +106,17 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
     let ended = runtime.block_on(async {
         match &args.terminal {
             Terminal::ZvtTcp(args) => zvt_tcp(args).await,
-            Terminal::Http(args) => http(args).await,
+            Terminal::Http(args) => http_terminal(args).await,
         }
     });
     ended.map_or_else(failed, |()| ExitCode::SUCCESS)
 }
 
 async fn zvt_tcp(args: &ZvtArgs) -> Result<(), String> {
-    let mut options = zvt::Options::new(&args.common.ledger);
+    check_ledger(&args.ledger, "ZVT")?;
+    let mut options = zvt::Options::new(&args.ledger);
     options.listen = args.listen;
-    options.script = zvt::Step::parse_script(&args.common.script).map_err(|error| error.to_string())?;
+    options.script = args.script.0.clone();
     options.seed = args.common.seed;
     options.terminal_id = args.common.terminal_id.clone();
     options.auto_reverse = !args.keep_unacknowledged;
@@ -105,26 +127,40 @@ async fn zvt_tcp(args: &ZvtArgs) -> Result<(), String> {
     let terminal = zvt::Simulator::start(options).await.map_err(|error| not_started(args.listen, &error))?;
     println!("a simulated ZVT terminal listens on {}", terminal.addr());
     println!("configure it as: driver = \"zvt-tcp\", address = \"{}\"", terminal.addr());
-    println!("it books into {}", args.common.ledger.display());
+    println!("it books into {}", args.ledger.display());
     asked_to_stop().await;
     terminal.stop().await;
     Ok(())
 }
 
-async fn http(args: &HttpArgs) -> Result<(), String> {
-    let mut options = SimulatorOptions::new(&args.common.ledger);
+async fn http_terminal(args: &HttpArgs) -> Result<(), String> {
+    check_ledger(&args.ledger, "HTTP")?;
+    let mut options = http::SimulatorOptions::new(&args.ledger);
     options.listen = args.listen;
-    options.script =
-        tillswitch_http::simulator::parse_script(&args.common.script).map_err(|error| error.to_string())?;
+    options.script = args.script.0.clone();
     options.seed = args.common.seed;
     options.terminal_id = args.common.terminal_id.clone();
-    let terminal = HttpSimulator::start(options).await.map_err(|error| not_started(args.listen, &error))?;
+    let terminal = http::HttpSimulator::start(options).await.map_err(|error| not_started(args.listen, &error))?;
     println!("a simulated HTTP terminal listens on {}", terminal.addr());
     println!("configure it as: driver = \"http\", url = \"{}\"", terminal.url());
-    println!("it books into {}", args.common.ledger.display());
+    println!("it books into {}", args.ledger.display());
     asked_to_stop().await;
     terminal.stop().await;
     Ok(())
+}
+
+/// Only lines of a ZVT terminal have trace numbers. Neither kind may continue the other's numbers.
+fn check_ledger(ledger: &Path, kind: &str) -> Result<(), String> {
+    // A file that cannot be read is the simulator's to complain about.
+    let text = std::fs::read_to_string(ledger).unwrap_or_default();
+    let Some(line) = text.lines().next() else { return Ok(()) };
+    let entry: Value = serde_json::from_str(line).unwrap_or_default();
+    let is_ledger = entry.get("receipt_number").is_some();
+    if is_ledger && entry.get("trace_number").is_some() == (kind == "ZVT") {
+        return Ok(());
+    }
+    let what = if is_ledger { "the ledger of another kind of terminal" } else { "no ledger" };
+    Err(format!("{} is {what}, not that of a simulated {kind} terminal; choose another --ledger", ledger.display()))
 }
 
 fn not_started(listen: SocketAddr, error: &std::io::Error) -> String {
@@ -134,4 +170,68 @@ fn not_started(listen: SocketAddr, error: &std::io::Error) -> String {
 fn failed(message: String) -> ExitCode {
     eprintln!("{message}");
     exit::UNAVAILABLE.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SimulateArgs,
+    }
+
+    fn refusal(line: &str) -> clap::Error {
+        Line::try_parse_from(line.split_whitespace()).expect_err(line)
+    }
+
+    #[test]
+    fn a_wrong_word_is_a_wrong_use() {
+        for terminal in ["zvt-tcp", "http"] {
+            let error = refusal(&format!("simulate {terminal} --script nonsense"));
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("cut-after-booking") || terminal == "zvt-tcp", "{error}");
+            assert!(error.to_string().contains("nonsense") && error.to_string().contains("decline"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_help_explains_every_word() {
+        let zvt = refusal("simulate zvt-tcp --help").to_string();
+        assert!(zvt::Step::words().all(|word| zvt.contains(word)), "{zvt}");
+        assert!(zvt.contains("customer-cancel                 the customer presses the stop key"), "{zvt}");
+        let http = refusal("simulate http --help").to_string();
+        assert!(http::Step::words().all(|(word, meaning)| http.contains(word) && http.contains(meaning)), "{http}");
+    }
+
+    #[test]
+    fn two_terminals_book_into_two_files() {
+        let of = |terminal: &str| match Line::try_parse_from(["simulate", terminal]).unwrap().args.terminal {
+            Terminal::ZvtTcp(args) => args.ledger,
+            Terminal::Http(args) => args.ledger,
+        };
+        assert_eq!((of("zvt-tcp"), of("http")), ("zvt.ledger.jsonl".into(), "http.ledger.jsonl".into()));
+    }
+
+    #[test]
+    fn a_foreign_ledger_is_not_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ledger");
+        for kind in ["ZVT", "HTTP"] {
+            assert_eq!(check_ledger(&file, kind), Ok(()), "there is none yet");
+        }
+        for (line, zvt, http) in [
+            (r#"{"receipt_number":"0001","trace_number":"000001"}"#, true, false),
+            (r#"{"receipt_number":"0001"}"#, false, true),
+            ("a letter to somebody", false, false),
+        ] {
+            std::fs::write(&file, line).unwrap();
+            assert_eq!(check_ledger(&file, "ZVT").is_ok(), zvt, "{line}");
+            let refused = check_ledger(&file, "HTTP");
+            assert_eq!(refused.is_ok(), http, "{line}");
+            assert!(refused.is_ok() || refused.unwrap_err().contains("choose another --ledger"));
+        }
+    }
 }
