@@ -16,6 +16,11 @@ pub trait DriverFactory: Send + Sync {
     /// The name in the configuration: `driver = "zvt-tcp"`.
     fn name(&self) -> &str;
 
+    /// What it drives, in a few words for a list of drivers.
+    fn description(&self) -> &str {
+        ""
+    }
+
     /// Which settings are secret. The router accepts `{ env = "…" }` and `{ file = "…" }` for them and never shows them.
     fn secrets(&self) -> &[&str] {
         &[]

@@ -36,6 +36,10 @@ impl DriverFactory for HttpFactory {
         "http"
     }
 
+    fn description(&self) -> &str {
+        "terminals that take a payment as JSON over HTTP"
+    }
+
     /// The URL in its normal form: scheme and host in lower case, the default port filled in, path and query as written.
     fn identity(&self, settings: &Settings) -> Identity {
         let url = settings.table.get("url").and_then(toml::Value::as_str).unwrap_or_default();

@@ -29,6 +29,10 @@ impl DriverFactory for ZvtTcpFactory {
         "zvt-tcp"
     }
 
+    fn description(&self) -> &str {
+        "ZVT terminals on TCP, port 20007: CCV, Ingenico, Verifone, Worldline, card complete and others"
+    }
+
     fn identity(&self, settings: &Settings) -> Identity {
         let address = TcpSettings::read(settings).map(|settings| settings.address).unwrap_or_default();
         Identity { address, ..Identity::default() }
