@@ -215,11 +215,25 @@ fn as_json(rows: &[Row], witnesses: &Witnesses, violations: &[Violation]) -> Val
     })
 }
 
+/// Why the addresses are not those of the documentation, if they are not.
+fn other_ports(public: SocketAddr, admin: SocketAddr) -> Option<String> {
+    let used = [(PORTS[0], public.port()), (PORTS[1], admin.port())];
+    let taken: Vec<String> =
+        used.iter().filter(|(port, used)| port != used).map(|(port, _)| port.to_string()).collect();
+    let noun = if taken.len() == 1 { "port" } else { "ports" };
+    let why =
+        format!("(Another program has {noun} {}: these are not those of the documentation.)", taken.join(" and "));
+    (!taken.is_empty()).then_some(why)
+}
+
 /// Keeps the shop open for whoever wants to try it.
 async fn stay(shop: &Shop) {
     let body =
         r#"{"operation":"sale","project":{"id":"2"},"currency":"EUR","amount":3.20,"documentNumber":"70000001"}"#;
     println!("\nThe shop stays open:\n");
+    if let Some(why) = other_ports(shop.app.public, shop.app.admin) {
+        println!("  {why}\n");
+    }
     println!("  webhooks   http://{}/webhook/pos-payment", shop.app.public);
     println!("  payments   http://{}/api/v1/payments", shop.app.admin);
     println!("  metrics    http://{}/metrics\n", shop.app.admin);
@@ -227,4 +241,16 @@ async fn stay(shop: &Shop) {
     println!("  curl -d '{body}' http://{}/webhook/pos-payment\n", shop.app.public);
     println!("Ctrl-C closes it.");
     asked_to_stop().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_ports_than_those_of_the_documentation_are_told() {
+        assert_eq!(other_ports(loopback(5000), loopback(5001)), None);
+        assert!(other_ports(loopback(5000), loopback(7)).unwrap().contains("has port 5001:"));
+        assert!(other_ports(loopback(8), loopback(7)).unwrap().contains("has ports 5000 and 5001:"));
+    }
 }
