@@ -45,7 +45,7 @@ fn the_first_terminal_works_as_written() {
     let mut console = Console::open();
     for block in blocks(&readme(), "console: first terminal") {
         for line in block.lines() {
-            console.run(line.strip_prefix("$ ").expect("every line of a console block is a command"));
+            console.run(line);
         }
     }
     let answers = console.answers();

@@ -1,5 +1,6 @@
 //! `tillswitch serve`: runs the router until it is told to stop.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit;
 use crate::app::{App, StartError};
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::journal::{JournalError, NotTaken};
 
 /// What `tillswitch serve` takes.
@@ -30,9 +31,7 @@ pub fn run(args: &ServeArgs, registry: &DriverRegistry) -> ExitCode {
             return exit::CONFIGURATION.into();
         }
     };
-    for warning in &config.warnings {
-        eprintln!("{}", warning.describe(&args.config));
-    }
+    config.warnings.iter().for_each(|warning| warn(warning, &args.config));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -41,6 +40,15 @@ pub fn run(args: &ServeArgs, registry: &DriverRegistry) -> ExitCode {
         }
     };
     runtime.block_on(serve(Arc::new(config)))
+}
+
+/// With the underlined line for a person; as a line of the log where a program reads it.
+fn warn(warning: &Fault, file: &Path) {
+    if std::io::stderr().is_terminal() {
+        return eprintln!("{}", warning.describe(file));
+    }
+    let Fault { line, path, message, remedy, .. } = warning;
+    tracing::warn!(file = %file.display(), line, key = path, remedy, "{message}");
 }
 
 async fn serve(config: Arc<Config>) -> ExitCode {

@@ -11,6 +11,8 @@ use tillswitch::shop::{get, request};
 
 /// The ports that documents name.
 const PORTS: [&str; 3] = ["5000", "5001", "20007"];
+/// The commands that run in a window of their own until they are stopped.
+const STAY: [&str; 2] = ["serve", "simulate"];
 /// How long a program may take to get ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
@@ -45,7 +47,7 @@ impl Console {
         let line = self.with_free_ports(line);
         let words = words(&line);
         match words[0].as_str() {
-            "tillswitch" if words.last().is_some_and(|word| word == "&") => self.start(&words[1..words.len() - 1]),
+            "tillswitch" if STAY.contains(&words[1].as_str()) => self.start(&words[1..]),
             "tillswitch" => self.finish(&words[1..]),
             "curl" => self.curl(&words[1..]),
             other => panic!("the console of this test does not know {other}"),
@@ -87,12 +89,12 @@ impl Console {
     fn start(&mut self, arguments: &[String]) {
         let mut child = self.program(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, received) = std::sync::mpsc::channel();
-        let streams: [Box<dyn Read + Send>; 2] =
-            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for stream in streams {
+        let streams: [(bool, Box<dyn Read + Send>); 2] =
+            [(false, Box::new(child.stdout.take().unwrap())), (true, Box::new(child.stderr.take().unwrap()))];
+        for (is_log, stream) in streams {
             let lines = lines.clone();
             std::thread::spawn(move || {
-                BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)))
+                BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(lines.send((is_log, line))))
             });
         }
         self.background.push(child);
@@ -100,7 +102,10 @@ impl Console {
         let ready = ["listens on", "\"message\":\"ready\""];
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let line = received.recv_timeout(left).unwrap_or_else(|_| panic!("{arguments:?} did not get ready"));
+            let (is_log, line) =
+                received.recv_timeout(left).unwrap_or_else(|_| panic!("{arguments:?} did not get ready"));
+            let is_json = serde_json::from_str::<serde_json::Value>(&line).is_ok();
+            assert!(is_json || !is_log, "a program that reads the log would stumble over {line:?}");
             if ready.iter().any(|sign| line.contains(sign)) {
                 return;
             }
