@@ -1,31 +1,36 @@
 //! How the terminals are, asked through the router that holds them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tillswitch_core::TerminalStatus;
+use tokio::task::JoinSet;
 
 use super::check::State;
 use super::client::{Client, Place, Trouble, encode};
 use crate::config::Config;
 
-/// A terminal has 20 s to say how it is, after the work that it is at.
+/// A terminal has 20 s to say how it is, and the router some more to let an idle one go.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Asks the router about every terminal of the file, one after the other: each is asked at once or refused at once.
+/// Asks the router about every terminal of the file at the same time.
 pub(super) async fn ask_router(config: &Config, admin: Option<&str>) -> BTreeMap<String, State> {
-    let place = Place::of(&config.admin, admin);
-    let client = place.map(Client::new);
-    let mut states = BTreeMap::new();
-    for name in config.terminals.keys() {
-        let state = match &client {
-            Ok(client) => ask(client, name).await,
-            Err(message) => State::bad(message),
-        };
-        states.insert(name.clone(), state);
+    let names = config.terminals.keys().cloned();
+    let client = match Place::of(&config.admin, admin) {
+        Ok(place) => Arc::new(Client::new(place)),
+        Err(message) => return names.map(|name| (name, State::bad(message.as_str()))).collect(),
+    };
+    let mut asked = JoinSet::new();
+    for name in names {
+        let client = client.clone();
+        asked.spawn(async move {
+            let state = ask(&client, &name).await;
+            (name, state)
+        });
     }
-    states
+    asked.join_all().await.into_iter().collect()
 }
 
 async fn ask(client: &Client, terminal: &str) -> State {

@@ -81,7 +81,7 @@ fn table(answer: &Value) -> String {
 
 /// One payment from its reception to now.
 fn story(payment: &Value) -> String {
-    let mut story = words::ending(payment);
+    let mut story = words::standing(payment);
     let mut line = |text: &str| {
         let _ = writeln!(story, "{text}");
     };
@@ -91,7 +91,8 @@ fn story(payment: &Value) -> String {
         }
     }
     if let Some(number) = payment["document"]["number"].as_str() {
-        line(&format!("  document {} {}", one_line(number), one_line(text(&payment["document"], "type"))));
+        let kind = one_line(text(&payment["document"], "type"));
+        line(format!("  document {} {kind}", one_line(number)).trim_end());
     }
     line("");
     line(&history(payment));

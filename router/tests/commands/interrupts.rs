@@ -93,6 +93,19 @@ async fn a_payment_is_stopped_from_another_shell() {
     desk.close().await;
 }
 
+#[tokio::test]
+async fn whoever_has_to_wait_is_told_so() {
+    let desk = Desk::open("wait-for-abort, approve", "").await;
+    let pay = |amount: &str| desk.command(&["pay", "--register", "POS-01", "--amount", amount]);
+    let first = Waiting::start(pay("1")).until_told("counter: ").await;
+    let second = Waiting::start(pay("2")).until_told("counter: waits, another payment is there").await;
+    let (code, ..) = first.interrupt().ended().await;
+    assert_eq!(code, Some(1));
+    let (code, out, err) = second.ended().await;
+    assert!(code == Some(0) && out.contains("approved: sale of 2.00 EUR"), "{code:?} {out} {err}");
+    desk.close().await;
+}
+
 /// Each look runs the program anew, which is pause enough.
 async fn until_dispatched(desk: &Desk) {
     for _ in 0..1000 {

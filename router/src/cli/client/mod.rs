@@ -40,7 +40,7 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// How a command finds the router.
 #[derive(clap::Args, Clone, Debug)]
 pub struct RouterArgs {
-    /// The router's configuration file: address and token of its admin listener
+    /// The router's configuration file: address and token of its admin listener. TILLSWITCH_ADMIN_TOKEN is the token if it is set
     #[arg(long, value_name = "FILE", default_value = "tillswitch.toml")]
     pub config: PathBuf,
     /// The admin listener's address, instead of the one in the file

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::print::{one_line, out, tell};
 use super::words::{self, is_running};
@@ -100,10 +100,12 @@ impl Case<'_> {
             self.abort().await;
         }
         let mut heard = Instant::now();
+        let mut looks = interval_at(heard + LOOK, LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while is_running(&self.payment) {
             tokio::select! {
                 happened = next(&mut self.events) => self.take(happened).await,
-                () = sleep(LOOK) => match self.look().await {
+                _ = looks.tick() => match self.look().await {
                     Ok(()) => heard = Instant::now(),
                     Err(trouble) if heard.elapsed() > PATIENCE => return Err(self.lost_sight(&trouble)),
                     Err(_) => {}

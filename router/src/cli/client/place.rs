@@ -41,8 +41,8 @@ impl Place {
             Some(address) => address.clone(),
             None => configured(admin.and_then(|admin| admin.get("listen")))?,
         };
-        let token = match std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
-            Some(token) => Some(Secret::new(token)),
+        let token = match from_environment() {
+            Some(token) => Some(token),
             None => admin.and_then(|admin| admin.get("token")).map(|value| token(&args.config, value)).transpose()?,
         };
         Ok(Place { address, token })
@@ -54,9 +54,13 @@ impl Place {
             Some(address) => address.to_owned(),
             None => reachable(admin.listen)?,
         };
-        let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()).map(Secret::new);
-        Ok(Place { address, token: token.or_else(|| admin.token.clone()) })
+        Ok(Place { address, token: from_environment().or_else(|| admin.token.clone()) })
     }
+}
+
+/// What a person sets on purpose counts more than the file.
+fn from_environment() -> Option<Secret> {
+    std::env::var(TOKEN).ok().filter(|token| !token.is_empty()).map(Secret::new)
 }
 
 /// A host and a port, as they may stand in a browser's line.

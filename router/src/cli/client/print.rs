@@ -15,7 +15,10 @@ pub(in crate::cli) fn tell(line: &str) {
 
 /// A text from outside without anything that a terminal obeys: document numbers come from the internet.
 pub(in crate::cli) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '·' } else { c }).collect()
+    // The other ones turn the direction of writing, so that a text reads as what it is not.
+    let commands =
+        |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if commands(c) { '·' } else { c }).collect()
 }
 
 /// The same in one line, for a cell of a table.
@@ -29,6 +32,7 @@ mod tests {
 
     #[test]
     fn what_a_terminal_obeys_does_not_get_through() {
-        assert_eq!(clean("a\u{1b}[2Jb\u{9b}c\nd"), "a·[2Jb·c\nd");
+        assert_eq!(clean("a\u{1b}[2Jb\u{9b}c\n\u{202e}d"), "a·[2Jb·c\n·d");
+        assert_eq!(one_line("a\r\nb"), "a· b");
     }
 }

@@ -68,16 +68,22 @@ pub(in crate::cli) fn local(time: &str) -> String {
 
 /// What became of a payment, and what to do now.
 pub(in crate::cli) fn ending(payment: &Value) -> String {
+    let kept = |key: &str| payment[key].as_array().is_some_and(|rows| !rows.is_empty());
+    let more = match (kept("incidents"), kept("receipts")) {
+        (true, _) => format!("  something contradicts it: tillswitch payments {}\n", id(payment)),
+        (false, true) => format!("  slips: tillswitch payments {}\n", id(payment)),
+        (false, false) => String::new(),
+    };
+    standing(payment) + &clean(&more)
+}
+
+/// How a payment stands, and what to do now.
+pub(in crate::cli) fn standing(payment: &Value) -> String {
     let (state, operation) = (text(payment, "state"), text(payment, "operation"));
     let at = format!("{} ({})", text(payment, "register"), terminal(payment));
-    let mut lines = vec![format!("{state}: {operation} of {} at {at}, payment {}", amount(payment), id(payment))];
-    lines.extend(said(payment));
-    let receipts = payment["receipts"].as_array().map_or(0, Vec::len);
-    if receipts > 0 {
-        lines.push(format!("slips: tillswitch payments {}", id(payment)));
-    }
-    lines.extend(advice(payment));
-    clean(&lines.join("\n  ")) + "\n"
+    let head = format!("{state}: {operation} of {} at {at}, payment {}", amount(payment), id(payment));
+    let lines = [Some(head), said(payment), advice(payment)].into_iter().flatten();
+    lines.map(|line| one_line(&line)).collect::<Vec<_>>().join("\n  ") + "\n"
 }
 
 /// The terminal's words and numbers.
@@ -161,6 +167,12 @@ mod tests {
             assert!(told.contains(expected), "{told}");
             assert_eq!(told.contains("tillswitch again"), expected.contains("again 7"), "{told}");
         }
+    }
+
+    #[test]
+    fn nothing_that_is_told_commands_the_shell_that_shows_it() {
+        let told = ending(&payment("declined", json!({ "code": "\u{1b}", "message": "no\u{1b}[2J\nreally" })));
+        assert!(told.contains("no·[2J really") && !told.contains('\u{1b}'), "{told}");
     }
 
     #[test]
