@@ -170,6 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn slips_and_incidents_are_pointed_at() {
+        let mut kept = payment("approved", Value::Null);
+        assert!(!ending(&kept).contains("tillswitch payments"));
+        kept["receipts"] = json!([{ "kind": "customer", "text": "…" }]);
+        assert!(ending(&kept).contains("slips: tillswitch payments 7"));
+        kept["incidents"] = json!([{ "message": "…" }]);
+        assert!(ending(&kept).contains("something contradicts it: tillswitch payments 7"));
+        assert!(!standing(&kept).contains("tillswitch payments"));
+    }
+
+    #[test]
     fn nothing_that_is_told_commands_the_shell_that_shows_it() {
         let told = ending(&payment("declined", json!({ "code": "\u{1b}", "message": "no\u{1b}[2J\nreally" })));
         assert!(told.contains("no·[2J really") && !told.contains('\u{1b}'), "{told}");
