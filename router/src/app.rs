@@ -201,6 +201,7 @@ impl App {
     /// answer, the terminals are left in good order, the journal is closed.
     pub async fn stop(self) {
         self.terminals.stop(self.grace).await;
+        self.life.events.end();
         self.closing.send_replace(Some(Instant::now() + LAST_WORDS));
         for listener in self.listeners {
             let _ = listener.await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tillswitch_core::PaymentId;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::answer::describe;
 use crate::journal::Payment;
@@ -64,28 +64,41 @@ impl Event {
 
 /// Where events are sent. Cheap to clone; sending never waits.
 #[derive(Clone, Debug)]
-pub struct Events(broadcast::Sender<Event>);
+pub struct Events {
+    sender: broadcast::Sender<Event>,
+    over: watch::Sender<bool>,
+}
 
 impl Events {
     /// Nobody listens yet.
     pub fn new() -> Events {
-        Events(broadcast::Sender::new(QUEUED))
+        Events { sender: broadcast::Sender::new(QUEUED), over: watch::Sender::new(false) }
     }
 
     /// Tells whoever listens.
     pub fn send(&self, event: Event) {
         // Nobody listening is no error.
-        let _ = self.0.send(event);
+        let _ = self.sender.send(event);
     }
 
     /// Listens from now on.
     pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.0.subscribe()
+        self.sender.subscribe()
+    }
+
+    /// Becomes `true` when nothing more will happen: listeners may leave.
+    pub fn over(&self) -> watch::Receiver<bool> {
+        self.over.subscribe()
+    }
+
+    /// Nothing more will happen.
+    pub fn end(&self) {
+        self.over.send_replace(true);
     }
 
     /// Whether anybody listens: what nobody hears need not be put together.
     pub fn is_heard(&self) -> bool {
-        self.0.receiver_count() > 0
+        self.sender.receiver_count() > 0
     }
 }
 

@@ -25,14 +25,20 @@ pub fn stream(events: &Events) -> Result<Response, Answer> {
     let seat = Seat::take().ok_or_else(|| {
         Answer::error(429, Code::TooMany, format!("{LISTENERS} listeners are here already; close one of them"))
     })?;
-    let state = (events.listen(), seat);
-    let sent = stream::unfold(state, |(mut events, seat)| async move {
-        let sent = match events.recv().await {
+    let state = (events.listen(), events.over(), seat);
+    let sent = stream::unfold(state, |(mut events, mut over, seat)| async move {
+        let received = tokio::select! {
+            biased;
+            received = events.recv() => received,
+            // A stream that stays open would hold up the router's stop.
+            _ = over.wait_for(|over| *over) => return None,
+        };
+        let sent = match received {
             Ok(event) => Sent::default().event(event.name()).data(event.data().to_string()),
             Err(RecvError::Lagged(_)) => Sent::default().event("reload").data("{}"),
             Err(RecvError::Closed) => return None,
         };
-        Some((Ok::<_, std::convert::Infallible>(sent), (events, seat)))
+        Some((Ok::<_, std::convert::Infallible>(sent), (events, over, seat)))
     });
     Ok(sse::reply(sse::keep_alive().interval(KEEP_ALIVE).stream(sent)).into_response())
 }
