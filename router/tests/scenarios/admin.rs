@@ -1,5 +1,7 @@
 //! What does whoever runs the shop see of the payments?
 
+mod calls;
+
 use std::path::Path;
 
 use hyper::header::{AUTHORIZATION, HOST};

@@ -7,12 +7,14 @@ mod harness;
 
 mod admin;
 mod bad_input;
+mod desk;
 mod guide;
 mod kills;
 mod metrics;
 mod operations;
 mod queue;
 mod recovery;
+mod reload;
 mod repeats;
 mod secrets;
 mod waiting;
