@@ -2,8 +2,9 @@
 //! output belongs to the tables.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
 use std::sync::{Mutex, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +18,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 const VARIABLE: &str = "TILLSWITCH_LOG";
 /// Lines that wait for a slow reader at most. More are dropped: a payment never waits for whoever reads the log.
 const QUEUED_LINES: usize = 8192;
+/// How long the log rests after it was written. Under load the lines of this time go out together, and whoever logs need not
+/// wake anybody.
+const REST: Duration = Duration::from_millis(5);
 /// The span around everything that a terminal's driver does; its field `name` tells which.
 pub const TERMINAL_SPAN: &str = "terminal";
 
@@ -34,7 +38,7 @@ pub struct Log {
 pub fn start() -> Log {
     let (filter, handle) = reload::Layer::new(base());
     let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).lossy(true).finish(std::io::stderr());
+        NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).lossy(true).finish(Batches::to(io::stderr()));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
     let lines = if std::io::stderr().is_terminal() {
         lines.compact().boxed()
@@ -46,6 +50,27 @@ pub fn start() -> Log {
         Err(error) => tracing::debug!("logging was started before: {error}"),
     }
     Log { _writer: guard }
+}
+
+/// Standard error, written in batches. The log's thread flushes whenever no line is left.
+struct Batches(BufWriter<Stderr>);
+
+impl Batches {
+    fn to(stderr: Stderr) -> Batches {
+        Batches(BufWriter::new(stderr))
+    }
+}
+
+impl Write for Batches {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        thread::sleep(REST);
+        Ok(())
+    }
 }
 
 fn base() -> EnvFilter {
