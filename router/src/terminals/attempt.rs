@@ -65,7 +65,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// Runs the payment. Whatever happens, its end is on disk or whoever waits hears that it is not.
-    pub async fn run(mut self, driver: Box<dyn TerminalDriver>, mut job: Job) -> Attempted {
+    pub async fn run(mut self, driver: Box<dyn TerminalDriver>, mut job: Box<Job>) -> Attempted {
         // Dropped before the job is, so that the door is shut before a panic gives the place back.
         let mut guard = ShutOnPanic { gate: self.gate.clone(), armed: true };
         let taken = Instant::now();
@@ -119,7 +119,7 @@ impl Attempt {
     }
 
     /// The journal did not let it start: nothing was sent.
-    async fn not_begun(&self, job: Job, error: JournalError) {
+    async fn not_begun(&self, job: Box<Job>, error: JournalError) {
         self.life.note_health();
         let progress = match (&error, self.life.journal.payment(job.payment.id).await) {
             (JournalError::WrongState { .. }, Ok(Some(payment))) => Progress::Ended(Arc::new(payment)),

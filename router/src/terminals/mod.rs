@@ -78,8 +78,9 @@ pub struct Terminal {
     /// What it is to become in its next quiet moment; what it is, if nothing is to change.
     wanted: Arc<ArcSwap<TerminalConfig>>,
     gate: Gate,
-    jobs: mpsc::Sender<Job>,
-    requests: mpsc::Sender<Request>,
+    // A channel keeps room for dozens of what it carries, and there is one per terminal.
+    jobs: mpsc::Sender<Box<Job>>,
+    requests: mpsc::Sender<Box<Request>>,
 }
 
 /// What a terminal is at the moment.
@@ -327,13 +328,12 @@ impl Terminal {
     /// Hands a payment over. From here on the terminal's task owns it.
     ///
     /// There is room for every place that was given out, so this fails only when the task is gone; the job comes back then.
-    #[allow(clippy::result_large_err)] // the job itself is handed back
-    pub fn hand_over(&self, job: Job) -> Result<(), Job> {
-        self.jobs.try_send(job).map_err(|error| error.into_inner())
+    pub fn hand_over(&self, job: Job) -> Result<(), Box<Job>> {
+        self.jobs.try_send(Box::new(job)).map_err(|error| error.into_inner())
     }
 
     /// Ends a payment whose terminal's task is gone: nothing was sent, and nobody else is let in.
-    pub async fn abandon(&self, life: &Life, job: Job) {
+    pub async fn abandon(&self, life: &Life, job: Box<Job>) {
         self.gate.close();
         task::abandon(life, job).await;
     }
@@ -385,13 +385,13 @@ impl Terminal {
         let (answer, answered) = oneshot::channel();
         self.wanted.store(config.clone());
         // A task that is gone needs no settings.
-        let _ = self.requests.send(Request::Configure { config, answer }).await;
+        let _ = self.requests.send(Box::new(Request::Configure { config, answer })).await;
         answered
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(request(answer)).await.ok()?;
+        self.requests.send(Box::new(request(answer))).await.ok()?;
         answered.await.ok()
     }
 }

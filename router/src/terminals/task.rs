@@ -31,8 +31,8 @@ const REBUILD_PAUSE: Duration = Duration::from_secs(30);
 
 /// What connects a task with the rest of the router.
 pub(super) struct Links {
-    pub jobs: mpsc::Receiver<Job>,
-    pub requests: mpsc::Receiver<Request>,
+    pub jobs: mpsc::Receiver<Box<Job>>,
+    pub requests: mpsc::Receiver<Box<Request>>,
     pub stop: watch::Receiver<Stop>,
     /// What the terminal is at the moment.
     pub current: Arc<ArcSwap<Current>>,
@@ -44,7 +44,7 @@ pub(super) struct Task {
     gate: Gate,
     links: Links,
     driver: Option<Box<dyn TerminalDriver>>,
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Box<Job>>,
     /// Work that has its place and waits for the present activity to end.
     work: Option<(Work, Place, Reported)>,
     /// Settings for the next quiet moment.
@@ -118,7 +118,7 @@ impl Task {
             tokio::select! {
                 done = finished(&mut self.activity) => self.take_back(done),
                 Some(job) = self.links.jobs.recv() => self.waiting.push_back(job),
-                Some(request) = self.links.requests.recv() => self.hear(request).await,
+                Some(request) = self.links.requests.recv() => self.hear(*request).await,
                 () = self.gate.changed() => {}
                 () = sleep_until(wake) => {}
                 () = self.links.stop.draining(), if !draining => {}
@@ -162,14 +162,14 @@ impl Task {
     }
 
     /// The promised one goes first: on disk it is dispatched already. It also runs when the router is stopping.
-    fn next_job(&mut self) -> Option<Job> {
+    fn next_job(&mut self) -> Option<Box<Job>> {
         if let Some(place) = self.waiting.iter().position(|job| job.place.is_immediate()) {
             return self.waiting.remove(place);
         }
         if self.gate.may_start_waiting() { self.waiting.pop_front() } else { None }
     }
 
-    async fn start_payment(&mut self, job: Job) {
+    async fn start_payment(&mut self, job: Box<Job>) {
         if job.payment.terminal != self.links.current.load().key {
             let message = "the terminal's settings changed while the payment waited; send it again";
             return self.turn_away(job, Code::TerminalBusy, message).await;
@@ -180,7 +180,7 @@ impl Task {
         }
     }
 
-    fn start_attempt(&mut self, driver: Box<dyn TerminalDriver>, job: Job) {
+    fn start_attempt(&mut self, driver: Box<dyn TerminalDriver>, job: Box<Job>) {
         let (config, life) = (self.config.clone(), self.life.clone());
         let (gate, stop) = (self.gate.clone(), self.links.stop.clone());
         let (payment, abort) = (Some(job.payment.id), Arc::new(AbortHandle::new()));
@@ -361,7 +361,7 @@ impl Task {
         self.waiting = kept;
     }
 
-    async fn turn_away(&mut self, job: Job, code: Code, message: &str) {
+    async fn turn_away(&mut self, job: Box<Job>, code: Code, message: &str) {
         turn_away(&self.life, job, code, message).await;
     }
 
@@ -374,21 +374,21 @@ impl Task {
 }
 
 /// Ends a payment that nobody will ever start.
-pub(super) async fn abandon(life: &Life, job: Job) {
+pub(super) async fn abandon(life: &Life, job: Box<Job>) {
     tracing::error!(payment = %job.payment.id, terminal = %job.payment.terminal.name, "the terminal's task is gone");
     turn_away(life, job, Code::ShuttingDown, "the terminal's task is gone; restart the router, then send it again")
         .await;
 }
 
 /// Ends a payment that never started; its request may come again.
-async fn turn_away(life: &Life, job: Job, code: Code, message: &str) {
+async fn turn_away(life: &Life, job: Box<Job>, code: Code, message: &str) {
     let end = expired(code, message);
     // On disk a promised one is dispatched already; that nothing was sent is proof enough.
     let end = if job.payment.state == State::Dispatched { End { state: State::Failed, ..end } } else { end };
     end_unstarted(life, job, end).await;
 }
 
-async fn end_unstarted(life: &Life, mut job: Job, end: End) {
+async fn end_unstarted(life: &Life, mut job: Box<Job>, end: End) {
     let progress = match life.finish(&mut job.payment, end).await {
         Ok(()) => Progress::Ended(Arc::new(job.payment)),
         Err(error) => Progress::NotBegun { code: Code::JournalUnavailable, message: error.to_string().into() },
