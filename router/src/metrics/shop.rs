@@ -35,7 +35,8 @@ pub(super) struct Shop {
 }
 
 pub(super) struct TillMetrics {
-    outcomes: HashMap<(Operation, State), Counter>,
+    /// By operation and state, in their order.
+    outcomes: [[Counter; OUTCOMES.len()]; Operation::ALL.len()],
     durations: HashMap<State, Histogram>,
     pub(super) in_progress: Gauge,
 }
@@ -43,7 +44,8 @@ pub(super) struct TillMetrics {
 pub(super) struct TerminalMetrics {
     terminal: Terminal,
     pub(super) incidents: Counter,
-    declines: HashMap<&'static str, Counter>,
+    /// In the order of [`REASONS`].
+    declines: [Counter; REASONS.len()],
     link_errors: HashMap<Cause, Counter>,
     up: Gauge,
     last_seen: Gauge,
@@ -115,24 +117,21 @@ impl Shop {
 impl TillMetrics {
     fn create(till: &Till) -> TillMetrics {
         let Till { register, terminal, driver } = till;
-        let mut outcomes = HashMap::new();
-        for operation in Operation::ALL {
-            for state in OUTCOMES {
-                let values = [register, terminal, driver, operation.name(), state.name()];
-                outcomes.insert((operation, state), PAYMENTS.counter(&values));
-            }
-        }
+        let outcome = |operation: Operation, state: State| {
+            PAYMENTS.counter(&[register, terminal, driver, operation.name(), state.name()])
+        };
         let duration = |state: State| (state, PAYMENT_DURATION.histogram(&[terminal, driver, state.name()]));
         TillMetrics {
-            outcomes,
+            outcomes: Operation::ALL.map(|operation| OUTCOMES.map(|state| outcome(operation, state))),
             durations: TIMED.map(duration).into(),
             in_progress: table::IN_PROGRESS.gauge(&[register, terminal]),
         }
     }
 
     pub(super) fn outcome(&self, operation: Operation, state: State, took: Duration) {
-        if let Some(counter) = self.outcomes.get(&(operation, state)) {
-            counter.increment(1);
+        let place = Operation::ALL.iter().position(|other| *other == operation);
+        if let (Some(row), Some(column)) = (place, OUTCOMES.iter().position(|other| *other == state)) {
+            self.outcomes[row][column].increment(1);
         }
         if let Some(histogram) = self.durations.get(&state) {
             histogram.record(took.as_secs_f64());
@@ -143,12 +142,12 @@ impl TillMetrics {
 impl TerminalMetrics {
     fn create(terminal: &Terminal) -> TerminalMetrics {
         let (name, driver) = (terminal.name.as_str(), terminal.driver.as_str());
-        let decline = |reason: &'static str| (reason, DECLINES.counter(&[name, reason]));
+        let decline = |reason: &'static str| DECLINES.counter(&[name, reason]);
         let error = |cause: Cause| (cause, LINK_ERRORS.counter(&[name, cause.name()]));
         TerminalMetrics {
             terminal: terminal.clone(),
             incidents: table::INCIDENTS.counter(&[name]),
-            declines: REASONS.map(decline).into(),
+            declines: REASONS.map(decline),
             link_errors: LINK_TROUBLES.map(error).into(),
             up: TERMINAL_UP.gauge(&[name, driver]),
             last_seen: table::TERMINAL_LAST_SEEN.gauge(&[name]),
@@ -159,7 +158,10 @@ impl TerminalMetrics {
     }
 
     pub(super) fn declined(&self, code: &str) {
-        self.declines[reason(&self.terminal.driver, code)].increment(1);
+        let said = reason(&self.terminal.driver, code);
+        if let Some(place) = REASONS.iter().position(|reason| *reason == said) {
+            self.declines[place].increment(1);
+        }
     }
 
     pub(super) fn answered(&self) {

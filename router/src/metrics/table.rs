@@ -1,6 +1,11 @@
 //! Every metric: its name, kind, unit, labels and help line. Names live here and nowhere else.
 
-use metrics::{Counter, Gauge, Histogram, Label, Unit, describe_counter, describe_gauge, describe_histogram};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics::{
+    Counter, Gauge, Histogram, Label, SharedString, Unit, describe_counter, describe_gauge, describe_histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 /// Seconds that a card payment takes.
@@ -164,7 +169,7 @@ impl Metric {
 
     fn with(&self, values: &[&str]) -> Vec<Label> {
         assert_eq!(values.len(), self.labels.len(), "{} has the labels {:?}", self.name, self.labels);
-        self.labels.iter().zip(values).map(|(label, value)| Label::new(*label, (*value).to_owned())).collect()
+        self.labels.iter().zip(values).map(|(label, value)| Label::new(*label, shared(value))).collect()
     }
 
     fn describe(&self) {
@@ -175,6 +180,18 @@ impl Metric {
             Kind::Histogram(_) => describe_histogram!(self.name, unit, self.help),
         }
     }
+}
+
+/// A label's value. A register's name stands in dozens of series, and the series stay for good: each text is kept once.
+fn shared(value: &str) -> SharedString {
+    static TEXTS: Mutex<BTreeSet<Arc<str>>> = Mutex::new(BTreeSet::new());
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = texts.get(value) {
+        return text.clone().into();
+    }
+    let text: Arc<str> = value.into();
+    texts.insert(text.clone());
+    text.into()
 }
 
 /// An exporter with explicit buckets: without them it exports summaries, which cannot be added up.
@@ -194,8 +211,6 @@ pub(super) fn describe() {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
