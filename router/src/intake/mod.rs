@@ -156,9 +156,8 @@ impl Intake {
         let register = found.map_err(unknown_register)?;
         let terminal = self.terminals.get(&register.terminal);
         // Between the two looks a reload may have removed it.
-        let terminal = terminal.ok_or_else(|| {
-            Answer::come_again(Code::ShuttingDown, "the terminals are being changed; send it again")
-        })?;
+        let terminal = terminal
+            .ok_or_else(|| Answer::come_again(Code::ShuttingDown, "the terminals are being changed; send it again"))?;
         Ok((&register.name, terminal))
     }
 
