@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
@@ -31,6 +31,8 @@ use crate::terminals::Terminals;
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How often the journal forgets what is older than its retention.
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How many clients may wait to be let in. With the usual 128 a burst costs the others a second each, until they try again.
+const BACKLOG: u32 = 4096;
 /// How long open connections get to read their answers after the last payment has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -219,7 +221,14 @@ fn open_journal(config: &Config, metrics: JournalMetrics) -> Result<Arc<dyn Jour
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| not_listening(address, error))
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart must not wait until the connections of the last run are forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|error| not_listening(address, error))
 }
 
 fn not_listening(address: SocketAddr, error: std::io::Error) -> StartError {

@@ -20,7 +20,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, oneshot};
 
 /// Makes this program a forwarder: followed by its file and the list of terminals.
@@ -34,7 +34,10 @@ pub async fn run(file: &Path, terminals: &Path) {
         journal: Journal::open(file),
         terminals: terminals.map(|(project, address)| (project.to_owned(), Terminal::at(address))).collect(),
     });
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    // As many may wait at its door as at the router's.
+    let socket = TcpSocket::new_v4().expect("there are sockets");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has a free port");
+    let listener = socket.listen(4096).expect("a socket that is bound can listen");
     println!("{}", listener.local_addr().expect("it listens"));
     loop {
         let (stream, _) = listener.accept().await.expect("a connection can be accepted");
