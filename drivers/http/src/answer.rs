@@ -3,6 +3,7 @@
 //! The guide promises one thing: 2xx is success. 402 says in HTTP's own words that nothing was paid, and some of the other
 //! 4xx say that the request was never taken up. Everything else leaves the payment in doubt, and so does a 2xx whose own text
 //! speaks against it: a web page, half a JSON document, another currency, `"status": "declined"` at any depth, a plain `DECLINED`.
+//! So does any other status whose body says that it was paid.
 
 use std::collections::BTreeMap;
 
@@ -42,8 +43,11 @@ pub(crate) fn outcome(answer: &Answer, asked: &PaymentRequest) -> Result<Outcome
     let content = Content::read(answer);
     match answer.status.as_u16() {
         200..=299 => approved(answer, &content, asked),
-        402 => Ok(refused(answer, &content)),
-        status => Err(no_outcome(status, &content)),
+        status => match content.json().and_then(contrary::affirmed_in) {
+            Some(word) => Err(denied_and_affirmed(status, &word)),
+            None if status == 402 => Ok(refused(answer, &content)),
+            None => Err(no_outcome(status, &content)),
+        },
     }
 }
 
@@ -150,6 +154,14 @@ fn amount_text(answer: &Answer) -> Option<String> {
 }
 
 /// 402: nothing was paid, whoever decided it. Which of the two words it becomes moves no money.
+/// The status says that nothing was paid and the body says that something was: only a look at the terminal tells.
+fn denied_and_affirmed(status: u16, word: &str) -> DriverError {
+    let message = format!(
+        "the terminal answered {status}, which is no success, and {word} in the same answer; look at the terminal"
+    );
+    DriverError::in_doubt(Cause::Contradiction, message)
+}
+
 fn refused(answer: &Answer, content: &Content) -> Outcome {
     let status = answer.status.as_u16();
     if content.json().is_some_and(was_cancelled) {

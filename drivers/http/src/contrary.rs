@@ -1,4 +1,4 @@
-//! Whether the text of a 2xx speaks against its status.
+//! Whether the text of an answer speaks against its status.
 //!
 //! 2xx is success, and most terminals that take payments so leave it at that. Some put the outcome into the body instead, each
 //! in a form of its own, so every form counts in which a person would read "no". A word too many costs a look at the
@@ -11,6 +11,11 @@ use serde_json::Value;
 const DENIALS: &[&str] = &[
     "declined", "decline", "denied", "refused", "rejected", "failed", "failure", "cancelled", "canceled", "aborted", "expired",
     "voided", "unsuccessful", "unpaid", "abgelehnt", "abgebrochen", "abbruch", "fehlgeschlagen", "storniert",
+];
+/// Words that say that something was paid.
+#[rustfmt::skip]
+const AFFIRMATIONS: &[&str] = &[
+    "approved", "success", "successful", "succeeded", "paid", "captured", "completed", "genehmigt", "bezahlt",
 ];
 /// Words that say that it is not over, or that something is wrong. In a sentence for people they may stand for anything.
 #[rustfmt::skip]
@@ -45,13 +50,38 @@ pub(crate) fn in_json(json: &Value) -> Option<String> {
     }
 }
 
+/// What in a JSON answer says that something was paid, wherever it stands, for an answer whose status says the opposite.
+pub(crate) fn affirmed_in(json: &Value) -> Option<String> {
+    match json {
+        Value::Array(values) => values.iter().find_map(affirmed_in),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| affirmed_field(name, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+fn affirmed_field(name: &str, value: &Value) -> Option<String> {
+    let plain = plain(name);
+    let is = |names: &[&str]| names.contains(&plain.as_str());
+    let affirms = match value {
+        Value::Bool(said) => is(FLAGS) && *said,
+        Value::Number(number) => is(FLAGS) && number.as_u64() == Some(1),
+        Value::String(text) if is(FLAGS) => matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "yes" | "1"),
+        Value::String(text) if is(OUTCOMES) => {
+            word_of(text, &[AFFIRMATIONS]).is_some() && word_of(text, &[DENIALS, NO_SUCCESS]).is_none()
+        }
+        Value::String(_) | Value::Null => false,
+        Value::Array(_) | Value::Object(_) => return affirmed_in(value),
+    };
+    affirms.then(|| format!("{name:?} is {value}"))
+}
+
 /// The word in a plain text that denies its status.
 pub(crate) fn in_text(text: &str) -> Option<String> {
     word_of(text, &[DENIALS, NO_SUCCESS]).map(|word| format!("{word:?} stands"))
 }
 
 fn in_field(name: &str, value: &Value) -> Option<String> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let plain = plain(name);
     let is = |names: &[&str]| names.contains(&plain.as_str());
     let denies = match value {
         Value::Bool(said) => (is(FLAGS) || is(OUTCOMES)) && !said || is(ERRORS) && *said,
@@ -72,6 +102,11 @@ fn inside(value: &Value) -> Option<String> {
         Value::Object(_) => in_json(value),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
+}
+
+/// A name in lower case, without anything but letters and digits.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 fn is_no(text: &str) -> bool {

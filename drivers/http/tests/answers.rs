@@ -37,6 +37,17 @@ async fn a_refusal_names_the_status_and_the_remedy() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_not_paid_when_the_body_says_paid() {
+    check(&json(402, r#"{"status": "not approved", "success": false}"#), "declined").await;
+    // The body says the opposite: nobody is told "not paid".
+    for status in [402, 400, 404] {
+        for body in [r#"{"status": "approved"}"#, r#"{"success": true}"#, r#"{"payment": {"state": "PAID"}}"#] {
+            check(&json(status, body), "in doubt: contradiction").await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_customer_may_cancel() {
     check(&json(402, r#"{"status": "cancelled"}"#), "cancelled").await;
     check(&json(402, r#"{"status": "declined"}"#), "declined").await;
