@@ -3,8 +3,9 @@
 use tillswitch_core::{DriverFactory, Identity, Settings, SettingsError, TerminalDriver};
 
 use crate::driver::ZvtDriver;
-use crate::settings::TcpSettings;
+use crate::settings::{TcpSettings, ZvtSettings};
 use crate::timing::Timing;
+use crate::transport::Transport;
 use crate::transport::tcp::TcpTransport;
 
 /// Makes drivers for ZVT terminals on TCP: `driver = "zvt-tcp"`.
@@ -43,4 +44,17 @@ impl DriverFactory for ZvtTcpFactory {
         let transport = TcpTransport::new(settings.address, self.timing.connect, self.timing.answer);
         Ok(Box::new(ZvtDriver::new(Box::new(transport), settings.zvt, self.timing.clone())))
     }
+}
+
+/// A driver over any line to a PT, with the settings that all lines share (password, keypad, receipts, connection).
+///
+/// # Errors
+/// All faults of the settings.
+pub fn driver_over(
+    transport: Box<dyn Transport>,
+    settings: &Settings,
+    timing: Timing,
+) -> Result<Box<dyn TerminalDriver>, Vec<SettingsError>> {
+    let settings = ZvtSettings::alone(settings)?;
+    Ok(Box::new(ZvtDriver::new(transport, settings, timing)))
 }

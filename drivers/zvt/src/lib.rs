@@ -69,5 +69,5 @@ pub mod tlv;
 pub mod trace;
 pub mod transport;
 
-pub use factory::ZvtTcpFactory;
+pub use factory::{ZvtTcpFactory, driver_over};
 pub use timing::Timing;

@@ -63,6 +63,14 @@ impl TcpSettings {
 }
 
 impl ZvtSettings {
+    /// The settings of a line that has none of its own.
+    pub fn alone(settings: &Settings) -> Result<ZvtSettings, Vec<SettingsError>> {
+        let mut reader = settings.reader();
+        let zvt = ZvtSettings::read(&mut reader, settings.currency);
+        reader.finish()?;
+        Ok(zvt.expect("a faulty password was noted, and finish returned it"))
+    }
+
     /// `None` means that a fault was noted.
     fn read(reader: &mut Reader<'_>, currency: Currency) -> Option<ZvtSettings> {
         let password = read_password(reader);

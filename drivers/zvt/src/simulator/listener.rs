@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::commands::serve;
 use super::conversation::Conversation;
-use super::line::StreamLine;
+use super::line::{Line, StreamLine};
 use super::terminal::Terminal;
 
 /// The pause after a link could not be accepted.
@@ -27,9 +27,9 @@ pub(super) struct Listener {
     task: JoinHandle<()>,
 }
 
-struct Order {
-    reachable: bool,
-    done: oneshot::Sender<io::Result<()>>,
+enum Order {
+    Listen { reachable: bool, done: oneshot::Sender<io::Result<()>> },
+    Serve(Box<dyn Line>),
 }
 
 impl Listener {
@@ -47,9 +47,17 @@ impl Listener {
 
     pub async fn listen(&self, reachable: bool) -> io::Result<()> {
         let (done, answer) = oneshot::channel();
-        let sent = self.orders.send(Order { reachable, done }).await;
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        self.order(Order::Listen { reachable, done }).await?;
         answer.await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?
+    }
+
+    /// Takes a link that did not come in at the port.
+    pub async fn serve(&self, line: Box<dyn Line>) -> io::Result<()> {
+        self.order(Order::Serve(line)).await
+    }
+
+    async fn order(&self, order: Order) -> io::Result<()> {
+        self.orders.send(order).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     pub async fn stop(mut self) {
@@ -77,15 +85,18 @@ async fn run(
     loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(order) => {
-                    let done = obey(order.reachable, addr, &mut socket, &terminal).await;
+                Some(Order::Listen { reachable, done }) => {
+                    let obeyed = obey(reachable, addr, &mut socket, &terminal).await;
                     // Who has stopped waiting does not need the answer.
-                    let _ = order.done.send(done);
+                    let _ = done.send(obeyed);
+                }
+                Some(Order::Serve(line)) => {
+                    links.spawn(link(line, Arc::clone(&terminal), Arc::clone(&place)));
                 }
                 None => return,
             },
             stream = accept(socket.as_ref()) => {
-                links.spawn(link(stream, Arc::clone(&terminal), Arc::clone(&place)));
+                links.spawn(link(Box::new(StreamLine::new(stream)), Arc::clone(&terminal), Arc::clone(&place)));
             }
             Some(_) = links.join_next() => {}
         }
@@ -114,17 +125,19 @@ async fn accept(socket: Option<&TcpListener>) -> TcpStream {
     };
     loop {
         match socket.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, _)) => {
+                // Small messages must not wait for the acknowledgement of the one before.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
             Err(_) => tokio::time::sleep(RETRY).await,
         }
     }
 }
 
-async fn link(stream: TcpStream, terminal: Arc<Terminal>, place: Arc<Semaphore>) {
-    // Small messages must not wait for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
+async fn link(line: Box<dyn Line>, terminal: Arc<Terminal>, place: Arc<Semaphore>) {
     let waited = tokio::time::timeout(terminal.options.timing.answer, place.acquire_owned()).await;
     if let Ok(Ok(place)) = waited {
-        serve(Conversation::new(terminal, Box::new(StreamLine::new(stream)), place)).await;
+        serve(Conversation::new(terminal, line, place)).await;
     }
 }

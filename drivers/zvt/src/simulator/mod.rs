@@ -38,6 +38,7 @@ use std::sync::Arc;
 use tillswitch_core::conformance::Behaviour;
 use tillswitch_core::ledger::LedgerEntry;
 use tillswitch_core::{Money, Operation};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use options::{Options, Slips, Timing};
 pub use step::{Step, UnknownStep};
@@ -45,6 +46,7 @@ pub use step::{Step, UnknownStep};
 use crate::command::Password;
 use crate::registration::config_byte;
 use book::Book;
+use line::StreamLine;
 use listener::Listener;
 use terminal::Terminal;
 
@@ -167,6 +169,14 @@ impl Simulator {
     /// When somebody else has taken the port meanwhile.
     pub async fn listen(&self, reachable: bool) -> io::Result<()> {
         self.listener.listen(reachable).await
+    }
+
+    /// Takes a link that did not come in at its port, such as an in-memory stream: the other end of it is an ECR's.
+    ///
+    /// # Errors
+    /// When it has been stopped.
+    pub async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> io::Result<()> {
+        self.listener.serve(Box::new(StreamLine::new(stream))).await
     }
 
     /// Somebody uses the keypad for a sale. The receipt number.

@@ -1,15 +1,14 @@
 //! How APDUs travel on TCP: bare, in any fragmentation.
 
-use std::io::{self, Read};
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use socket2::SockRef;
 use tillswitch_core::{Cause, Reason};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::stream::{ByteStream, Connector, Tcp};
 use super::{Delivery, SendError, Transport, foreign};
 use crate::apdu::{Apdu, ApduDecoder, control};
 use crate::trace::{self, Direction};
@@ -26,6 +25,7 @@ const READ_SIZE: usize = 4096;
 /// A TCP line to one PT.
 pub struct TcpTransport {
     address: String,
+    connector: Box<dyn Connector>,
     connect: Duration,
     write: Duration,
     line: Option<Line>,
@@ -36,7 +36,7 @@ pub struct TcpTransport {
 }
 
 struct Line {
-    stream: TcpStream,
+    stream: Box<dyn ByteStream>,
     decoder: ApduDecoder,
     /// Bytes of a line that has not yet brought an APDU: a banner may be among them.
     unsure: Option<Vec<u8>>,
@@ -47,19 +47,21 @@ struct Line {
 impl TcpTransport {
     /// A line to `address`, closed. `connect` limits opening it, `write` handing one message to the network.
     pub fn new(address: String, connect: Duration, write: Duration) -> TcpTransport {
-        TcpTransport { address, connect, write, line: None, banner: Vec::new(), ended_in_order: false }
+        let tcp = Tcp(address.clone());
+        TcpTransport::over(Box::new(tcp), address, connect, write)
     }
 
-    async fn connected(&self) -> Result<TcpStream, Reason> {
-        let connecting = timeout(self.connect, TcpStream::connect(&self.address)).await;
-        let stream = match connecting {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(self.unreachable(&error.to_string())),
-            Err(_) => return Err(self.unreachable("no answer in time")),
-        };
-        // An acknowledgement of three bytes must not wait for more to come.
-        stream.set_nodelay(true).map_err(|error| self.unreachable(&error.to_string()))?;
-        Ok(stream)
+    /// The same over any stream of bytes; `address` is only the name of the PT in messages.
+    pub fn over(connector: Box<dyn Connector>, address: String, connect: Duration, write: Duration) -> TcpTransport {
+        TcpTransport { address, connector, connect, write, line: None, banner: Vec::new(), ended_in_order: false }
+    }
+
+    async fn connected(&mut self) -> Result<Box<dyn ByteStream>, Reason> {
+        match timeout(self.connect, self.connector.connect()).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
+            Err(_) => Err(self.unreachable("no answer in time")),
+        }
     }
 
     fn unreachable(&self, why: &str) -> Reason {
@@ -159,7 +161,7 @@ impl Transport for TcpTransport {
         }
         tracing::trace!(target: "tillswitch_zvt::frames", "{}", trace::line(Direction::Ecr, apdu));
         let mut written = 0;
-        let writing = timeout(self.write, write_all(&mut line.stream, &bytes, &mut written)).await;
+        let writing = timeout(self.write, write_all(&mut *line.stream, &bytes, &mut written)).await;
         let reason = match writing {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => self.lost(&error.to_string()),
@@ -174,18 +176,16 @@ impl Transport for TcpTransport {
             if let Some(apdu) = self.decoded()? {
                 return Ok(apdu);
             }
-            let Some(line) = &self.line else {
+            let Some(line) = &mut self.line else {
                 return Err(self.lost("it is closed"));
             };
-            // Waiting and reading are two steps, so that a wait that is dropped has taken no byte.
-            let ready = line.stream.readable().await;
             let mut buffer = [0; READ_SIZE];
-            match ready.and_then(|()| line.stream.try_read(&mut buffer)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // One read that is dropped while it waits has taken no byte.
+            match line.stream.read(&mut buffer).await {
                 Ok(0) if line.resets => {
                     // A PT that was gone before our last answer came has reset the line meanwhile.
                     tokio::time::sleep(RESET_GRACE).await;
-                    self.ended_in_order = matches!(line.stream.take_error(), Ok(None));
+                    self.ended_in_order = !line.stream.was_reset();
                     self.accept(Ok(0), &buffer)?;
                 }
                 read => self.accept(read, &buffer)?,
@@ -198,12 +198,11 @@ impl Transport for TcpTransport {
             if let Some(apdu) = self.decoded()? {
                 return Ok(Some(apdu));
             }
-            let Some(line) = &self.line else {
+            let Some(line) = &mut self.line else {
                 return Err(self.lost("it is closed"));
             };
             let mut buffer = [0; READ_SIZE];
-            // The kernel is asked itself: what the runtime knows of this socket may be older than its end.
-            match (&*SockRef::from(&line.stream)).read(&mut buffer) {
+            match line.stream.read_arrived(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 read => self.accept(read, &buffer)?,
             }
@@ -251,7 +250,7 @@ impl Line {
     /// A socket that closes in order goes on sending for minutes what the other side has not acknowledged, even when this
     /// process is gone. One that does not linger forgets it and resets the connection.
     fn reset_at_end(&mut self, resets: bool) -> io::Result<()> {
-        SockRef::from(&self.stream).set_linger(resets.then_some(Duration::ZERO))?;
+        self.stream.reset_at_end(resets)?;
         self.resets = resets;
         Ok(())
     }
@@ -316,7 +315,7 @@ fn is_plausible(class: u8) -> bool {
     matches!(class, 0x04 | 0x05 | 0x06 | 0x08 | 0x0F | 0x80 | control::NEGATIVE_CLASS)
 }
 
-async fn write_all(stream: &mut TcpStream, bytes: &[u8], written: &mut usize) -> io::Result<()> {
+async fn write_all(stream: &mut dyn ByteStream, bytes: &[u8], written: &mut usize) -> io::Result<()> {
     while *written < bytes.len() {
         match stream.write(&bytes[*written..]).await? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
