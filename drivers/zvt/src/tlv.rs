@@ -2,16 +2,10 @@
 
 use std::fmt;
 
+use crate::tables::tags::is_container;
+
 /// How deep containers may nest; what lies deeper stays bytes.
 pub const MAXIMUM_DEPTH: usize = 8;
-
-/// Tags that hold objects. Every other tag stays bytes, even when its bit 6 says constructed: the Feig tags FF40,
-/// FF41 and FF48 carry that bit and hold plain data.
-const CONTAINERS: &[u32] = &[
-    0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2A, 0x2B, 0x2C, 0x2D, 0x2E, 0x2F, 0x30, 0x31, 0x32,
-    0x33, 0x34, 0x35, 0x60, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6A, 0xE1, 0xE2, 0xE3, 0xE4, 0xE5,
-    0xE6, 0xE7, 0xE8, 0xE9, 0xEA, 0xFF01, 0xFF02, 0xFF03, 0xFF04,
-];
 
 /// Tags named by the code.
 pub mod tag {
@@ -261,7 +255,7 @@ fn parse_inside(bytes: &[u8], parent: Option<u32>, depth: usize) -> Tlv {
     let mut tlv = Tlv::new();
     let mut rest = bytes;
     while let Some((tag, value, after)) = read_object(rest, parent) {
-        let content = if depth < MAXIMUM_DEPTH && CONTAINERS.contains(&tag) {
+        let content = if depth < MAXIMUM_DEPTH && is_container(tag) {
             Content::Objects(parse_inside(value, Some(tag), depth + 1))
         } else {
             Content::Bytes(value.to_vec())

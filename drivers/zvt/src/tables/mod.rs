@@ -1,10 +1,13 @@
 //! Which tables of the standard the code follows. Data only; the tests check order and uniqueness.
 
+pub mod bit_fields;
 pub mod bmps;
 pub mod card_types;
 pub mod characters;
+pub mod commands;
 pub mod intermediate_status;
 pub mod result_codes;
+pub mod tags;
 pub mod terminal_status;
 
 /// A sentence for cashiers, in our own words.
@@ -36,13 +39,16 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_list_nothing_twice() {
+        check(bit_fields::BIT_FIELDS.iter().map(|row| row.0));
         check(bmps::BMPS.iter().map(|bmp| bmp.tag));
         check(card_types::CARD_TYPES.iter().map(|row| row.0));
         check(characters::ZVT_7_BIT.iter().map(|row| row.0));
+        check(commands::COMMANDS.iter().map(|row| row.control));
         check(intermediate_status::INTERMEDIATE_STATUS.iter().map(|row| row.0));
         check(result_codes::RESULT_CODES.iter().map(|row| row.0));
         check(result_codes::CARD_COMPLETE.iter().map(|row| row.0));
         check(result_codes::LAVEGO.iter().map(|row| row.0));
+        check(tags::TAGS.iter().map(|row| row.tag));
         check(terminal_status::TERMINAL_STATUS.iter().map(|row| row.0));
     }
 

@@ -183,6 +183,9 @@ pub const LAVEGO: &[(u8, Wording)] = &[
     (0x41, Wording { german: "PIN nötig", english: "a PIN is needed" }),
 ];
 
+/// What some ECRs send behind `84 6C` to make terminals of card complete stop without a text on their display.
+pub const STOP_WITHOUT_TEXT: u8 = 0x21;
+
 /// The wording of a code. Prefer the terminal's own text ([`crate::fields::Fields::message`]) where there is one.
 ///
 /// A host's code is worded as a refusal, which is what it means at every operator; a number of the standard that
