@@ -1,6 +1,7 @@
 //! What a line to a PT can do, whatever it is made of.
 
 mod foreign;
+pub mod serial;
 pub mod stream;
 pub mod tcp;
 
