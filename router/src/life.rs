@@ -115,7 +115,7 @@ impl Life {
     fn count(&self, payment: &Payment, before: State, by: &Actor) {
         let since = payment.dispatched_at.unwrap_or(payment.received_at);
         let took = payment.finished_at.and_then(|end| end.duration_since(since).ok()).unwrap_or(Duration::ZERO);
-        self.metrics.outcome(&payment.register, payment.operation, payment.state, took);
+        self.metrics.outcome(payment, payment.state, took);
         if payment.state == State::InDoubt {
             self.metrics.doubt_began(payment);
         } else if before == State::InDoubt {

@@ -209,7 +209,7 @@ impl Desk {
             return Err(booked_elsewhere());
         }
         own.or_else(|| self.terminals.get(&register.terminal))
-            .ok_or_else(|| Answer::come_again(Code::ShuttingDown, "the terminals are being changed; try again"))
+            .ok_or_else(|| Answer::come_again(Code::TerminalBusy, "the terminals are being changed; try again"))
     }
 
     async fn undo(
@@ -325,7 +325,10 @@ pub fn refused(refusal: Refusal, terminal: &str) -> Answer {
             format!("a payment on terminal {terminal:?} is in doubt; it takes nothing else until that is settled"),
         ),
         Refusal::Busy => (Code::TerminalBusy, format!("terminal {terminal:?} is busy; try again")),
-        Refusal::Closing => (Code::ShuttingDown, "the router is stopping; try again in a minute".to_owned()),
+        Refusal::Stopping => (Code::ShuttingDown, "the router is stopping; try again in a minute".to_owned()),
+        Refusal::Removed => {
+            (Code::TerminalBusy, format!("terminal {terminal:?} was taken out of the configuration; try again"))
+        }
     };
     Answer::come_again(code, message)
 }

@@ -157,7 +157,7 @@ impl Intake {
         let terminal = self.terminals.get(&register.terminal);
         // Between the two looks a reload may have removed it.
         let terminal = terminal
-            .ok_or_else(|| Answer::come_again(Code::ShuttingDown, "the terminals are being changed; send it again"))?;
+            .ok_or_else(|| Answer::come_again(Code::TerminalBusy, "the terminals are being changed; send it again"))?;
         Ok((&register.name, terminal))
     }
 
@@ -390,7 +390,7 @@ impl Intake {
     async fn expired_at_once(&self, payment: Payment, why: &str) -> Told {
         let told = self.tell_present(&payment).await;
         tracing::error!(payment = %payment.id, register = %payment.register, amount = %payment.amount, "payment expired: {why}");
-        self.life.metrics.outcome(&payment.register, payment.operation, State::Expired, Duration::ZERO);
+        self.life.metrics.outcome(&payment, State::Expired, Duration::ZERO);
         told
     }
 
@@ -428,7 +428,10 @@ fn refused(refusal: Refusal, terminal: &Terminal) -> Answer {
             ),
         ),
         Refusal::Busy => (Code::TerminalBusy, format!("terminal {name:?} is busy and its queue is full; try again")),
-        Refusal::Closing => (Code::ShuttingDown, "the router is stopping; send it again in a minute".to_owned()),
+        Refusal::Stopping => (Code::ShuttingDown, "the router is stopping; send it again in a minute".to_owned()),
+        Refusal::Removed => {
+            (Code::TerminalBusy, format!("terminal {name:?} was taken out of the configuration; send it again"))
+        }
     };
     tracing::warn!(terminal = %name, %code, "webhook refused: {message}");
     Answer::come_again(code, message)

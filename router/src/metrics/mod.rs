@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
-use tillswitch_core::{Cause, Operation};
+use tillswitch_core::Cause;
 
 use crate::code::Code;
 use crate::journal::{Actor, Payment, Recovered, State};
@@ -137,6 +137,15 @@ impl Drop for Connected {
     }
 }
 
+/// A payment that a terminal is at, until this is dropped.
+pub struct InProgress(Option<Gauge>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|gauge| gauge.decrement(1.0));
+    }
+}
+
 impl Metrics {
     /// Creates every series of a shop with 0.
     pub fn new(layout: &Layout) -> Metrics {
@@ -197,31 +206,24 @@ impl Metrics {
     }
 
     /// A payment came into a state that counts as an outcome.
-    pub fn outcome(&self, register: &str, operation: Operation, state: State, took: Duration) {
-        if let Some(till) = self.0.shop.load().till(register) {
-            till.outcome(operation, state, took);
+    pub fn outcome(&self, payment: &Payment, state: State, took: Duration) {
+        if let Some(till) = self.0.shop.load().till(payment) {
+            till.outcome(payment.operation, state, took);
         }
     }
 
     /// A payment was declined with this code of the terminal.
     pub fn declined(&self, terminal: &str, code: &str) {
-        if let Some(terminal) = self.0.shop.load().terminal(terminal) {
+        if let Some(terminal) = self.0.shop.load().counted(terminal) {
             terminal.declined(code);
         }
     }
 
-    /// A payment was given to a terminal.
-    pub fn started(&self, register: &str) {
-        if let Some(till) = self.0.shop.load().till(register) {
-            till.in_progress.increment(1.0);
-        }
-    }
-
-    /// The terminal is done with it.
-    pub fn ended(&self, register: &str) {
-        if let Some(till) = self.0.shop.load().till(register) {
-            till.in_progress.decrement(1.0);
-        }
+    /// A payment was given to a terminal, which is at it until what this returns is dropped.
+    pub fn started(&self, payment: &Payment) -> InProgress {
+        let gauge = self.0.shop.load().till(payment).map(|till| till.in_progress.clone());
+        gauge.iter().for_each(|gauge| gauge.increment(1.0));
+        InProgress(gauge)
     }
 
     /// A payment is in doubt. To say so twice changes nothing.
@@ -241,7 +243,7 @@ impl Metrics {
 
     /// Something contradicts what is known about a terminal's payments.
     pub fn incident(&self, terminal: &str) {
-        if let Some(terminal) = self.0.shop.load().terminal(terminal) {
+        if let Some(terminal) = self.0.shop.load().counted(terminal) {
             terminal.incidents.increment(1);
         }
     }
@@ -255,7 +257,11 @@ impl Metrics {
 
     /// A terminal was to be asked, and this went wrong.
     pub fn terminal_troubled(&self, terminal: &str, cause: Cause) {
-        if let Some(terminal) = self.0.shop.load().terminal(terminal) {
+        let shop = self.0.shop.load();
+        if let Some(terminal) = shop.counted(terminal) {
+            terminal.link_failed(cause);
+        }
+        if let Some(terminal) = shop.terminal(terminal) {
             terminal.troubled(cause);
         }
     }

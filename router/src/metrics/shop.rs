@@ -1,6 +1,7 @@
 //! What is counted per register and per terminal. Made anew with each configuration; the series stay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Gauge, Histogram};
@@ -9,7 +10,7 @@ use tillswitch_core::{Cause, Operation};
 use super::reason::{REASONS, reason};
 use super::table::{self, DECLINES, IN_DOUBT, LINK_ERRORS, PAYMENT_DURATION, PAYMENTS, TERMINAL_INFO, TERMINAL_UP};
 use super::{Layout, Terminal, Till, epoch_seconds};
-use crate::journal::State;
+use crate::journal::{Payment, State};
 
 /// The states that count as an outcome in `tillswitch_payments_total`.
 pub(super) const OUTCOMES: [State; 6] =
@@ -25,16 +26,19 @@ const REMOVED: &str = "(removed)";
 /// Register and terminal.
 pub(super) type Place = (String, String);
 
-/// The handles of one configuration.
+/// The handles of one configuration, and of those before it: what began there may still end.
 #[derive(Default)]
 pub(super) struct Shop {
-    tills: HashMap<String, TillMetrics>,
-    terminals: HashMap<String, TerminalMetrics>,
+    tills: HashMap<String, Arc<TillMetrics>>,
+    former_tills: Vec<Arc<TillMetrics>>,
+    terminals: HashMap<String, Arc<TerminalMetrics>>,
+    former_terminals: HashMap<String, Arc<TerminalMetrics>>,
     in_doubt: HashMap<Place, Gauge>,
     pub(super) signature_keys: Vec<Counter>,
 }
 
 pub(super) struct TillMetrics {
+    till: Till,
     /// By operation and state, in their order.
     outcomes: [[Counter; OUTCOMES.len()]; Operation::ALL.len()],
     durations: HashMap<State, Histogram>,
@@ -63,9 +67,13 @@ impl Shop {
             ((register, terminal), gauge)
         };
         let removed = (REMOVED.to_owned(), REMOVED.to_owned());
+        let till = |till: &Till| (till.register.clone(), Arc::new(TillMetrics::create(till)));
+        let terminal = |terminal: &Terminal| (terminal.name.clone(), Arc::new(TerminalMetrics::create(terminal)));
         let shop = Shop {
-            tills: layout.tills.iter().map(|till| (till.register.clone(), TillMetrics::create(till))).collect(),
-            terminals: layout.terminals.iter().map(|one| (one.name.clone(), TerminalMetrics::create(one))).collect(),
+            tills: layout.tills.iter().map(till).collect(),
+            former_tills: before.tills_besides(layout),
+            terminals: layout.terminals.iter().map(terminal).collect(),
+            former_terminals: before.terminals_besides(layout),
             in_doubt: layout.tills.iter().map(place).chain([removed]).map(gauge).collect(),
             signature_keys: (1..=layout.signature_keys)
                 .map(|key| table::WEBHOOK_SIGNATURES.counter(&[&key.to_string()]))
@@ -75,7 +83,21 @@ impl Shop {
         shop
     }
 
-    /// What is new is up until it shows otherwise; what has gone can neither be down nor be part of the shop.
+    /// Every till that there was and that a new configuration does not name. A counter that stopped before its payment ended
+    /// would lose that payment for good, and one that vanished could not go on when the register comes back.
+    fn tills_besides(&self, layout: &Layout) -> Vec<Arc<TillMetrics>> {
+        let named: HashSet<&Till> = layout.tills.iter().collect();
+        let all = self.former_tills.iter().chain(self.tills.values());
+        all.filter(|metrics| !named.contains(&metrics.till)).cloned().collect()
+    }
+
+    fn terminals_besides(&self, layout: &Layout) -> HashMap<String, Arc<TerminalMetrics>> {
+        let named: HashSet<&str> = layout.terminals.iter().map(|terminal| terminal.name.as_str()).collect();
+        let all = self.former_terminals.iter().chain(&self.terminals);
+        all.filter(|(name, _)| !named.contains(name.as_str())).map(|(name, one)| (name.clone(), one.clone())).collect()
+    }
+
+    /// What is new is up until it shows otherwise; what has gone can neither be down nor be part of the shop, and nobody waits.
     fn take_over(&self, before: &Shop) {
         let known = |shop: &Shop, terminal: &Terminal| {
             shop.terminals.get(&terminal.name).is_some_and(|found| found.terminal == *terminal)
@@ -83,6 +105,9 @@ impl Shop {
         for metrics in before.terminals.values().filter(|metrics| !known(self, &metrics.terminal)) {
             metrics.info.set(0.0);
             metrics.up.set(1.0);
+            if !self.terminals.contains_key(&metrics.terminal.name) {
+                metrics.waiting.set(0.0);
+            }
         }
         for metrics in self.terminals.values().filter(|metrics| !known(before, &metrics.terminal)) {
             metrics.info.set(1.0);
@@ -90,12 +115,23 @@ impl Shop {
         }
     }
 
-    pub(super) fn till(&self, register: &str) -> Option<&TillMetrics> {
-        self.tills.get(register)
+    /// Where a payment counts: at its own register and terminal, also when those are configured no more. One that its
+    /// register has at another terminal (a refund where the sale was booked) counts at the register's own.
+    pub(super) fn till(&self, payment: &Payment) -> Option<&TillMetrics> {
+        let present = self.tills.get(&payment.register);
+        let own = present.filter(|metrics| metrics.is_of(payment));
+        let former = || self.former_tills.iter().find(|metrics| metrics.is_of(payment));
+        own.or_else(former).or(present).map(|metrics| &**metrics)
     }
 
+    /// A terminal of the configuration.
     pub(super) fn terminal(&self, name: &str) -> Option<&TerminalMetrics> {
-        self.terminals.get(name)
+        self.terminals.get(name).map(|metrics| &**metrics)
+    }
+
+    /// A terminal of this configuration or of one before, for what is only counted.
+    pub(super) fn counted(&self, name: &str) -> Option<&TerminalMetrics> {
+        self.terminal(name).or_else(|| self.former_terminals.get(name).map(|metrics| &**metrics))
     }
 
     /// Shows how many payments are in doubt where.
@@ -122,10 +158,16 @@ impl TillMetrics {
         };
         let duration = |state: State| (state, PAYMENT_DURATION.histogram(&[terminal, driver, state.name()]));
         TillMetrics {
+            till: till.clone(),
             outcomes: Operation::ALL.map(|operation| OUTCOMES.map(|state| outcome(operation, state))),
             durations: TIMED.map(duration).into(),
             in_progress: table::IN_PROGRESS.gauge(&[register, terminal]),
         }
+    }
+
+    fn is_of(&self, payment: &Payment) -> bool {
+        let Till { register, terminal, driver } = &self.till;
+        *register == payment.register && *terminal == payment.terminal.name && *driver == payment.terminal.driver
     }
 
     pub(super) fn outcome(&self, operation: Operation, state: State, took: Duration) {
@@ -169,10 +211,13 @@ impl TerminalMetrics {
         self.last_seen.set(epoch_seconds(SystemTime::now()));
     }
 
-    pub(super) fn troubled(&self, cause: Cause) {
+    pub(super) fn link_failed(&self, cause: Cause) {
         if let Some(counter) = self.link_errors.get(&cause) {
             counter.increment(1);
         }
+    }
+
+    pub(super) fn troubled(&self, cause: Cause) {
         match cause {
             Cause::Unreachable | Cause::LinkLost | Cause::NoAnswer => self.up.set(0.0),
             Cause::Busy | Cause::Refused | Cause::Garbage | Cause::Contradiction => self.answered(),

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use tillswitch_core::{Currency, Money, PaymentId};
+use tillswitch_core::{Currency, Money, Operation, PaymentId};
 
 use super::*;
 use crate::journal::{Admission, Keys, NewPayment, RepeatRule, TerminalKey};
@@ -109,7 +109,7 @@ fn ten_registers_stay_within_the_budget() {
 #[test]
 fn durations_are_histograms_with_our_buckets() {
     let metrics = one();
-    metrics.outcome("POS-01", Operation::Sale, State::Approved, Duration::from_secs(4));
+    metrics.outcome(&payment("POS-01", "counter", 1000), State::Approved, Duration::from_secs(4));
     let bucket =
         "tillswitch_payment_duration_seconds_bucket{terminal=\"counter\",driver=\"zvt-tcp\",outcome=\"approved\"";
     check(&metrics, &format!("{bucket},le=\"3\"}} 0"));
@@ -119,7 +119,7 @@ fn durations_are_histograms_with_our_buckets() {
 #[test]
 fn what_is_not_configured_counts_nowhere() {
     let metrics = one();
-    metrics.outcome("POS-99", Operation::Sale, State::Approved, Duration::ZERO);
+    metrics.outcome(&payment("POS-99", "counter", 1000), State::Approved, Duration::ZERO);
     metrics.declined("POS-99", "78");
     metrics.terminal_troubled("POS-99", Cause::Unreachable);
     assert!(!metrics.render().contains("POS-99"));
@@ -163,9 +163,9 @@ fn a_terminal_is_down_from_its_trouble_to_its_next_answer() {
 fn another_configuration_goes_on_counting() {
     let metrics = one();
     let open = payment("POS-01", "counter", 1000);
-    metrics.started("POS-01");
+    let _running = metrics.started(&open);
     metrics.doubt_began(&open);
-    metrics.outcome("POS-01", Operation::Sale, State::Approved, Duration::ZERO);
+    metrics.outcome(&open, State::Approved, Duration::ZERO);
     metrics.terminal_troubled("counter", Cause::Unreachable);
     metrics.configure(&layout(&[("POS-01", "counter", "zvt-tcp"), ("POS-02", "bar", "http")]));
     let labels = "register=\"POS-01\",terminal=\"counter\",driver=\"zvt-tcp\",operation=\"sale\",outcome=\"approved\"";
@@ -178,6 +178,46 @@ fn another_configuration_goes_on_counting() {
     check(&metrics, "tillswitch_terminal_info{terminal=\"counter\",driver=\"zvt-tcp\",transport=\"tcp\"} 0");
     check(&metrics, "tillswitch_terminal_up{terminal=\"counter\",driver=\"zvt-tcp\"} 1");
     check(&metrics, "tillswitch_payments_in_doubt{register=\"(removed)\",terminal=\"(removed)\"} 1");
+}
+
+/// Prometheus adds up what a counter grows by: one that stands still or vanishes before its payment ended loses it.
+#[test]
+fn what_began_in_another_configuration_is_counted_there() {
+    let metrics = one();
+    let (here, moved) = (payment("POS-01", "counter", 1000), payment("POS-01", "bar", 1000));
+    let running_here = metrics.started(&here);
+    metrics.terminal_queue("counter", 2, 2);
+    metrics.configure(&layout(&[("POS-01", "bar", "zvt-tcp")]));
+    let running_there = metrics.started(&moved);
+    drop(running_here);
+    metrics.outcome(&here, State::Declined, Duration::ZERO);
+    metrics.declined("counter", "05");
+    metrics.incident("counter");
+    metrics.terminal_troubled("counter", Cause::Unreachable);
+    metrics.terminal_queue("counter", 1, 2);
+    let declined = |terminal: &str, count: u8| {
+        let labels = format!("register=\"POS-01\",terminal=\"{terminal}\",driver=\"zvt-tcp\"");
+        format!("tillswitch_payments_total{{{labels},operation=\"sale\",outcome=\"declined\"}} {count}")
+    };
+    check(&metrics, &declined("counter", 1));
+    check(&metrics, &declined("bar", 0));
+    check(&metrics, "tillswitch_payments_in_progress{register=\"POS-01\",terminal=\"counter\"} 0");
+    check(&metrics, "tillswitch_payments_in_progress{register=\"POS-01\",terminal=\"bar\"} 1");
+    check(&metrics, "tillswitch_declines_total{terminal=\"counter\",reason=\"bank\"} 1");
+    check(&metrics, "tillswitch_incidents_total{terminal=\"counter\"} 1");
+    check(&metrics, "tillswitch_link_errors_total{terminal=\"counter\",kind=\"unreachable\"} 1");
+    // Nobody can mend a terminal that is configured no more, nor wait for it: an alarm would never end.
+    check(&metrics, "tillswitch_terminal_up{terminal=\"counter\",driver=\"zvt-tcp\"} 1");
+    check(&metrics, "tillswitch_queue_depth{queue=\"terminal\",terminal=\"counter\"} 0");
+
+    metrics.configure(&layout(&[]));
+    drop(running_there);
+    metrics.outcome(&moved, State::Declined, Duration::ZERO);
+    check(&metrics, &declined("bar", 1));
+    check(&metrics, "tillswitch_payments_in_progress{register=\"POS-01\",terminal=\"bar\"} 0");
+    metrics.configure(&layout(&[("POS-01", "counter", "zvt-tcp")]));
+    metrics.outcome(&here, State::Declined, Duration::ZERO);
+    check(&metrics, &declined("counter", 2));
 }
 
 #[test]

@@ -75,8 +75,7 @@ impl Attempt {
             guard.armed = false;
             return Attempted { driver: Some(driver), doubt: None, unwritten: false };
         }
-        let register = job.payment.register.clone();
-        self.life.metrics.started(&register);
+        let in_progress = self.life.metrics.started(&job.payment);
         self.life.metrics.overhead(Stage::Dispatch, taken.elapsed());
         let (driver, result) = if Instant::now() < job.queue_until {
             self.execute(driver, &job).await
@@ -89,7 +88,7 @@ impl Attempt {
         self.life.note_contact(&self.config.name, result.as_ref().err());
         let mut payment = job.payment;
         let written = self.write_down(&mut payment, result).await;
-        self.life.metrics.ended(&register);
+        drop(in_progress);
         let doubt = (payment.state == State::InDoubt).then(|| payment.clone());
         let unwritten = written.is_err();
         // First the door is shut if need be, then the place is given back, then the end is told: whoever hears it may send

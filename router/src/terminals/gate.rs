@@ -24,7 +24,8 @@ struct Places {
     in_doubt: bool,
     /// Another driver still has the terminal.
     held: bool,
-    closing: bool,
+    /// Shut for good, and what is said to whoever comes.
+    closed: Option<Refusal>,
 }
 
 /// Why nobody gets in.
@@ -35,7 +36,9 @@ pub enum Refusal {
     /// The queue is full.
     Busy,
     /// The router is stopping.
-    Closing,
+    Stopping,
+    /// The terminal was taken out of the configuration.
+    Removed,
 }
 
 /// A place at a terminal, given back when it is dropped.
@@ -57,15 +60,15 @@ impl Gate {
     /// A free terminal with a queue of this length.
     pub fn new(queue: usize) -> Gate {
         let places =
-            Places { promised: false, running: false, waiting: 0, queue, in_doubt: false, held: false, closing: false };
+            Places { promised: false, running: false, waiting: 0, queue, in_doubt: false, held: false, closed: None };
         Gate(Arc::new(Inner { places: Mutex::new(places), changed: Notify::new() }))
     }
 
     /// Takes a place, or says why there is none.
     pub fn enter(&self) -> Result<Place, Refusal> {
         let mut places = self.places();
-        if places.closing {
-            return Err(Refusal::Closing);
+        if let Some(refusal) = places.closed {
+            return Err(refusal);
         }
         if places.in_doubt {
             return Err(Refusal::InDoubt);
@@ -113,7 +116,7 @@ impl Gate {
     /// Whether a payment that waits may start now. The promised one goes first: on disk it is dispatched already.
     pub fn may_start_waiting(&self) -> bool {
         let places = self.places();
-        !places.promised && !places.running && !places.in_doubt && !places.closing
+        !places.promised && !places.running && !places.in_doubt && places.closed.is_none()
     }
 
     /// Completes when something changed since the last call.
@@ -132,11 +135,11 @@ impl Gate {
         self.places().in_doubt
     }
 
-    /// Shuts the door for good.
-    pub fn close(&self) {
-        let was_closing = std::mem::replace(&mut self.places().closing, true);
+    /// Shuts the door for good; from now on this is said there.
+    pub fn close(&self, refusal: Refusal) {
+        let before = self.places().closed.replace(refusal);
         // A task that closes in every round must not wake itself for ever.
-        if !was_closing {
+        if before.is_none() {
             self.0.changed.notify_one();
         }
     }
@@ -238,7 +241,9 @@ mod tests {
         assert_eq!(gate.enter().unwrap_err(), Refusal::InDoubt);
         gate.set_in_doubt(false);
         assert!(gate.enter().is_ok());
-        gate.close();
-        assert_eq!(gate.enter().unwrap_err(), Refusal::Closing);
+        for why in [Refusal::Removed, Refusal::Stopping] {
+            gate.close(why);
+            assert_eq!(gate.enter().unwrap_err(), why);
+        }
     }
 }

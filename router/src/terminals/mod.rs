@@ -276,7 +276,7 @@ impl Terminals {
         let is_it = |running: &Running| &*running.terminal.name == name && *running.stop.borrow() == Stop::Run;
         let Some(place) = tasks.iter().position(is_it) else { return };
         let Running { terminal, stop, task } = tasks.swap_remove(place);
-        stop.send_replace(Stop::Drain);
+        stop.send_replace(Stop::Removed);
         let life = self.life.clone();
         let task = tokio::spawn(async move {
             for payment in task.await.unwrap_or_default() {
@@ -334,7 +334,7 @@ impl Terminal {
 
     /// Ends a payment whose terminal's task is gone: nothing was sent, and nobody else is let in.
     pub async fn abandon(&self, life: &Life, job: Box<Job>) {
-        self.gate.close();
+        self.gate.close(Refusal::Stopping);
         task::abandon(life, job).await;
     }
 

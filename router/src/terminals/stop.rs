@@ -1,4 +1,4 @@
-//! The three stages of a graceful stop.
+//! The stages of a graceful stop.
 
 use std::future::Future;
 
@@ -9,7 +9,9 @@ use tokio::sync::watch;
 pub enum Stop {
     /// It has not begun.
     Run,
-    /// Nothing new starts; what runs may end.
+    /// The terminal was taken out of the configuration: nothing new starts there; what runs may end.
+    Removed,
+    /// The router stops. Nothing new starts; what runs may end.
     Drain,
     /// The grace is over; what still runs is dropped and in doubt.
     Now,
@@ -25,7 +27,7 @@ pub(super) trait Stages {
 
 impl Stages for watch::Receiver<Stop> {
     async fn draining(&mut self) {
-        reached(self, Stop::Drain).await;
+        reached(self, Stop::Removed).await;
     }
 
     async fn grace_is_over(&mut self) {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::{Attempt, Job, expired};
-use super::gate::{Gate, Place};
+use super::gate::{Gate, Place, Refusal};
 use super::maintenance::{self, Report, Work};
 use super::recovery::{Doubt, Doubts, ask};
 use super::request::{AbortAnswer, NotSettled, Request};
@@ -106,7 +106,7 @@ impl Task {
             // Looked up once per round: nobody may leave before the door was shut in the same round.
             let draining = self.is_draining();
             if draining {
-                self.gate.close();
+                self.gate.close(if self.is_removed() { Refusal::Removed } else { Refusal::Stopping });
             }
             self.expire_waiting().await;
             self.configure().await;
@@ -129,7 +129,11 @@ impl Task {
     }
 
     fn is_draining(&self) -> bool {
-        *self.links.stop.borrow() >= Stop::Drain
+        *self.links.stop.borrow() != Stop::Run
+    }
+
+    fn is_removed(&self) -> bool {
+        *self.links.stop.borrow() == Stop::Removed
     }
 
     /// Nobody has a place any more, not even one whose payment is still being written down.
@@ -349,6 +353,12 @@ impl Task {
         for job in std::mem::take(&mut self.waiting) {
             if job.place.is_immediate() || (!closing && now < job.queue_until) {
                 kept.push_back(job);
+            } else if closing && self.is_removed() {
+                let name = &self.config.name;
+                let message = format!(
+                    "terminal {name:?} was taken out of the configuration while the payment waited for it; nothing was begun, send it again"
+                );
+                self.turn_away(job, Code::TerminalBusy, &message).await;
             } else if closing {
                 self.turn_away(job, Code::ShuttingDown, "the router is stopping; send it again in a minute").await;
             } else if self.gate.is_in_doubt() {

@@ -34,7 +34,7 @@ use crate::intake::Intake;
 use crate::journal::{History, JournalError};
 use crate::life::Life;
 use crate::reload::Reloader;
-use crate::terminals::{NotDone, Report, Terminal, Terminals, Work};
+use crate::terminals::{NotDone, Refusal, Report, Terminal, Terminals, Work};
 use guard::Sessions;
 use table::{Call, Found};
 
@@ -207,7 +207,8 @@ impl Admin {
         match terminal.maintain(work).await {
             Ok(report) => Ok(Answer::value(200, describe_report(name, report))),
             Err(NotDone::Refused(refusal)) => Err(refused(refusal, name)),
-            Err(NotDone::Gone) => Err(Answer::come_again(Code::ShuttingDown, "the router is stopping")),
+            Err(NotDone::Gone) if self.terminals.is_stopping() => Err(refused(Refusal::Stopping, name)),
+            Err(NotDone::Gone) => Err(refused(Refusal::Removed, name)),
             Err(NotDone::Driver(error)) => Err(driver_failed(name, &error)),
         }
     }

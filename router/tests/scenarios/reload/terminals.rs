@@ -143,13 +143,25 @@ async fn registers_and_terminals_come_and_go() {
     let running = start(&scene, "payments", "running", at_bar("2")).await;
     scene.until_busy("bar").await;
     let waiting = start(&scene, "payments", "waiting", at_bar("3")).await;
-    edit(&scene, &[(&bar, ""), (&register, "")]);
-    assert_eq!(reload(&scene).await, report(&[], &[], &["bar"], &[]));
-    assert_eq!(listed(&scene, "bar").await, Value::Null);
+    let event = Sale::new(PROJECT_2, "3.00", "4");
+    let (told, ()) = tokio::join!(scene.send(&event), async {
+        until("both wait", async || listed(&scene, "bar").await["queue"]["waiting"] == 2).await;
+        edit(&scene, &[(&bar, ""), (&register, "")]);
+        assert_eq!(reload(&scene).await, report(&[], &[], &["bar"], &[]));
+        assert_eq!(listed(&scene, "bar").await, Value::Null);
+    });
+    check_come_again(&told, "terminal-busy");
+    assert!(told.text.contains("taken out of the configuration"), "{}", told.text);
     scene.until_state(&waiting, "expired").await;
-    check(&scene.send(Sale::new(PROJECT_2, "1.00", "4")).await, 404, "error", "unknown-register");
+    check(&scene.send(&event).await, 404, "error", "unknown-register");
     scene.until_state(&running, "approved").await;
     assert_eq!(scene.booked("bar"), [100, 200]);
+    for (outcome, count) in [("approved", 2.0), ("expired", 2.0)] {
+        let labels =
+            format!("register=\"POS-02\",terminal=\"bar\",driver=\"zvt-tcp\",operation=\"sale\",outcome=\"{outcome}\"");
+        assert_eq!(metric(&scene, &format!("tillswitch_payments_total{{{labels}}}")).await, Some(count), "{outcome}");
+    }
+    assert_eq!(metric(&scene, series).await, Some(0.0));
     scene.end().await;
 }
 
