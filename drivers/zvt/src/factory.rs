@@ -7,6 +7,7 @@ use crate::settings::{TcpSettings, ZvtSettings};
 use crate::timing::Timing;
 use crate::transport::Transport;
 use crate::transport::tcp::TcpTransport;
+use crate::transport::tls::Tls;
 
 /// Makes drivers for ZVT terminals on TCP: `driver = "zvt-tcp"`.
 ///
@@ -41,7 +42,7 @@ impl DriverFactory for ZvtTcpFactory {
 
     fn build(&self, settings: &Settings) -> Result<Box<dyn TerminalDriver>, Vec<SettingsError>> {
         let settings = TcpSettings::read(settings)?;
-        let transport = TcpTransport::new(settings.address, self.timing.connect, self.timing.answer);
+        let transport = self.line(&settings).map_err(|fault| vec![fault])?;
         Ok(Box::new(ZvtDriver::new(Box::new(transport), settings.zvt, self.timing.clone())))
     }
 }
@@ -57,4 +58,19 @@ pub fn driver_over(
 ) -> Result<Box<dyn TerminalDriver>, Vec<SettingsError>> {
     let settings = ZvtSettings::alone(settings)?;
     Ok(Box::new(ZvtDriver::new(transport, settings, timing)))
+}
+
+impl ZvtTcpFactory {
+    /// The line to a terminal, closed.
+    fn line(&self, settings: &TcpSettings) -> Result<TcpTransport, SettingsError> {
+        let (address, connect, answer) = (settings.address.clone(), self.timing.connect, self.timing.answer);
+        match &settings.tls {
+            None => Ok(TcpTransport::new(address, connect, answer)),
+            Some(tls) => {
+                let tls = Tls::new(&address, tls)?;
+                // Small terminals take their time over a handshake: it may last as long as an answer.
+                Ok(TcpTransport::over(Box::new(tls), address, connect + answer, answer))
+            }
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What a user may set for a ZVT terminal on TCP.
 
+use std::path::{Path, PathBuf};
+
 use tillswitch_core::settings::Reader;
 use tillswitch_core::{Currency, Settings, SettingsError};
 
@@ -47,18 +49,30 @@ pub(crate) struct ZvtSettings {
 pub(crate) struct TcpSettings {
     /// Host and port.
     pub address: String,
+    /// How the line is encrypted, if it is.
+    pub tls: Option<TlsSettings>,
     pub zvt: ZvtSettings,
+}
+
+/// How the line is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsSettings {
+    /// The file with the certificates that are believed; without one, this machine's.
+    pub ca: Option<PathBuf>,
+    /// The name in the PT's certificate, where that is not the host of the address.
+    pub server_name: Option<String>,
 }
 
 impl TcpSettings {
     pub fn read(settings: &Settings) -> Result<TcpSettings, Vec<SettingsError>> {
         let mut reader = settings.reader();
         let address = read_address(&mut reader);
+        let tls = read_tls(&mut reader, &settings.base_dir);
         let zvt = ZvtSettings::read(&mut reader, settings.currency);
         reader.finish()?;
         let address = address.expect("a missing or faulty address was noted, and finish returned it");
         let zvt = zvt.expect("a faulty password was noted, and finish returned it");
-        Ok(TcpSettings { address, zvt })
+        Ok(TcpSettings { address, tls, zvt })
     }
 }
 
@@ -117,6 +131,18 @@ fn read_address(reader: &mut Reader<'_>) -> Option<String> {
     address
 }
 
+fn read_tls(reader: &mut Reader<'_>, base_dir: &Path) -> Option<TlsSettings> {
+    let wanted = reader.optional::<bool>("tls").unwrap_or(false);
+    let ca = reader.optional::<PathBuf>("ca").map(|file| base_dir.join(file));
+    let server_name = reader.optional::<String>("server_name");
+    for (key, is_there) in [("ca", ca.is_some()), ("server_name", server_name.is_some())] {
+        if is_there && !wanted {
+            reader.fault(key, format!("`{key}` says nothing without encryption"), "add tls = true, or remove it");
+        }
+    }
+    wanted.then_some(TlsSettings { ca, server_name })
+}
+
 /// Host and port; an IPv6 address needs brackets when a port follows it.
 fn with_port(text: &str) -> Option<String> {
     let bare_ipv6 = text.parse::<std::net::Ipv6Addr>().is_ok();
@@ -173,9 +199,9 @@ mod tests {
     fn every_fault_at_once() {
         let settings =
             Settings::new("counter").with("address", "http://x").with("password", "12345").with("keypad", "shut");
-        let faults = TcpSettings::read(&settings.with("tls", true)).unwrap_err();
+        let faults = TcpSettings::read(&settings.with("ca", "terminal.pem").with("tsl", true)).unwrap_err();
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
-        assert_eq!(paths, ["address", "password", "keypad", "tls"]);
+        assert_eq!(paths, ["address", "ca", "password", "keypad", "tsl"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tillswitch_core::conformance::{self, Behaviour, Bench};
 use tillswitch_core::ledger::LedgerEntry;
 use tillswitch_core::{DriverFactory, Settings, TerminalDriver, async_trait};
-use tillswitch_zvt::simulator::{Options, Simulator};
+use tillswitch_zvt::simulator::{Encryption, Options, Simulator};
 use tillswitch_zvt::{Timing, ZvtTcpFactory};
 
 struct ZvtBench {
@@ -15,11 +15,33 @@ struct ZvtBench {
     runs: usize,
     terminal: Option<Simulator>,
     auto_reverse: bool,
+    encryption: Option<Encryption>,
 }
 
 impl ZvtBench {
     fn new(auto_reverse: bool) -> ZvtBench {
-        ZvtBench { folder: tempfile::tempdir().unwrap(), runs: 0, terminal: None, auto_reverse }
+        ZvtBench { folder: tempfile::tempdir().unwrap(), runs: 0, terminal: None, auto_reverse, encryption: None }
+    }
+
+    /// The same with TLS to a terminal that made its certificate itself.
+    fn encrypted(auto_reverse: bool) -> ZvtBench {
+        let made = rcgen::generate_simple_self_signed(["terminal".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let encryption = Encryption::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+        let bench = ZvtBench { encryption: Some(encryption), ..ZvtBench::new(auto_reverse) };
+        std::fs::write(bench.folder.path().join("terminal.pem"), certificate).unwrap();
+        bench
+    }
+
+    fn settings(&self, terminal: &Simulator) -> Settings {
+        let settings = Settings::new("counter").with("address", terminal.addr().to_string());
+        match self.encryption {
+            None => settings,
+            Some(_) => {
+                let settings = settings.with("tls", true).with("ca", "terminal.pem");
+                Settings { base_dir: self.folder.path().to_owned(), ..settings }
+            }
+        }
     }
 
     fn terminal(&self) -> &Simulator {
@@ -40,10 +62,11 @@ impl Bench for ZvtBench {
         }
         self.runs += 1;
         let ledger = self.folder.path().join(format!("{}.jsonl", self.runs));
-        let options = Options { auto_reverse: self.auto_reverse, ..Options::fast(ledger) };
+        let (auto_reverse, encryption) = (self.auto_reverse, self.encryption.clone());
+        let options = Options { auto_reverse, encryption, ..Options::fast(ledger) };
         let terminal = Simulator::start(options).await.unwrap();
         terminal.set_behaviour(behaviour).await.unwrap();
-        let settings = Settings::new("counter").with("address", terminal.addr().to_string());
+        let settings = self.settings(&terminal);
         self.terminal = Some(terminal);
         // The battery leaves no pause between two payments, so every line that is used again counts as an idle one.
         let timing = Timing { idle_check: Duration::ZERO, ..Timing::fast() };
@@ -71,18 +94,24 @@ impl ZvtBench {
     }
 }
 
-async fn examine(auto_reverse: bool) {
-    let report = conformance::run(&mut ZvtBench::new(auto_reverse)).await;
+async fn examine(mut bench: ZvtBench) {
+    let report = conformance::run(&mut bench).await;
     report.assert_passed();
     assert!(report.left_out.is_empty(), "ZVT can express everything: {report}");
 }
 
 #[tokio::test]
 async fn the_driver_keeps_the_rules_with_a_reversing_terminal() {
-    examine(true).await;
+    examine(ZvtBench::new(true)).await;
 }
 
 #[tokio::test]
 async fn the_driver_keeps_the_rules_with_a_terminal_that_does_not_reverse() {
-    examine(false).await;
+    examine(ZvtBench::new(false)).await;
+}
+
+#[tokio::test]
+async fn the_driver_keeps_the_rules_over_an_encrypted_line() {
+    examine(ZvtBench::encrypted(true)).await;
+    examine(ZvtBench::encrypted(false)).await;
 }

@@ -96,7 +96,7 @@ async fn run(
                 None => return,
             },
             stream = accept(socket.as_ref()) => {
-                links.spawn(link(Box::new(StreamLine::new(stream)), Arc::clone(&terminal), Arc::clone(&place)));
+                links.spawn(arrive(stream, Arc::clone(&terminal), Arc::clone(&place)));
             }
             Some(_) = links.join_next() => {}
         }
@@ -132,6 +132,17 @@ async fn accept(socket: Option<&TcpListener>) -> TcpStream {
             }
             Err(_) => tokio::time::sleep(RETRY).await,
         }
+    }
+}
+
+/// A link that came in at the port.
+async fn arrive(stream: TcpStream, terminal: Arc<Terminal>, place: Arc<Semaphore>) {
+    let Some(encryption) = &terminal.options.encryption else {
+        return link(Box::new(StreamLine::new(stream)), terminal, place).await;
+    };
+    let shaken = tokio::time::timeout(terminal.options.timing.answer, encryption.accept(stream)).await;
+    if let Ok(Ok(stream)) = shaken {
+        link(Box::new(StreamLine::new(stream)), terminal, place).await;
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `options` | what can be set before it starts |
 //! | `step` | what a payment can be told to do, and the words for it |
+//! | `encryption` | how its port is encrypted |
 //! | `listener` | who may talk to it, and when it can be reached |
 //! | `line` | how messages get onto the wire |
 //! | `conversation` | who waits for whom, and what is a fault of the ECR |
@@ -20,6 +21,7 @@
 mod book;
 mod commands;
 mod conversation;
+mod encryption;
 mod line;
 mod listener;
 mod messages;
@@ -40,6 +42,7 @@ use tillswitch_core::ledger::LedgerEntry;
 use tillswitch_core::{Money, Operation};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use encryption::Encryption;
 pub use options::{Options, Slips, Timing};
 pub use step::{Step, UnknownStep};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tillswitch_core::Currency;
 
-use super::Step;
+use super::{Encryption, Step};
 
 /// The settings of a simulated terminal.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct Options {
     pub tip_percent: u64,
     /// How it hands slips to an ECR that asks for them in its registration (config bits 02 or 04, with 80).
     pub slips: Slips,
+    /// The certificate with which it encrypts its port. `None`: plain TCP.
+    pub encryption: Option<Encryption>,
     /// The status byte in the completion of a registration: what should be run next.
     pub status_byte: u8,
 }
@@ -140,6 +142,7 @@ impl Options {
             partial_percent: 50,
             tip_percent: 10,
             slips: Slips::Block,
+            encryption: None,
             status_byte: 0,
         }
     }

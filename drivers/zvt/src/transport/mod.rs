@@ -4,6 +4,7 @@ mod foreign;
 pub mod serial;
 pub mod stream;
 pub mod tcp;
+pub(crate) mod tls;
 
 use async_trait::async_trait;
 use tillswitch_core::Reason;

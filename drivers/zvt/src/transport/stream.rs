@@ -35,13 +35,19 @@ pub trait Connector: Send {
 /// Plain TCP to this address.
 pub(super) struct Tcp(pub String);
 
-#[async_trait]
-impl Connector for Tcp {
-    async fn connect(&mut self) -> io::Result<Box<dyn ByteStream>> {
+impl Tcp {
+    pub async fn socket(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(&self.0).await?;
         // An acknowledgement of three bytes must not wait for more to come.
         stream.set_nodelay(true)?;
-        Ok(Box::new(stream))
+        Ok(stream)
+    }
+}
+
+#[async_trait]
+impl Connector for Tcp {
+    async fn connect(&mut self) -> io::Result<Box<dyn ByteStream>> {
+        Ok(Box::new(self.socket().await?))
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::stream::{ByteStream, Connector, Tcp};
+use super::tls::Mistrust;
 use super::{Delivery, SendError, Transport, foreign};
 use crate::apdu::{Apdu, ApduDecoder, control};
 use crate::trace::{self, Direction};
@@ -59,8 +60,17 @@ impl TcpTransport {
     async fn connected(&mut self) -> Result<Box<dyn ByteStream>, Reason> {
         match timeout(self.connect, self.connector.connect()).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
+            Ok(Err(error)) => Err(self.not_connected(error)),
             Err(_) => Err(self.unreachable("no answer in time")),
+        }
+    }
+
+    /// An encrypted line knows itself why it does not stand.
+    fn not_connected(&self, error: io::Error) -> Reason {
+        let message = error.to_string();
+        match error.downcast::<Mistrust>() {
+            Ok(Mistrust(reason)) => reason,
+            Err(_) => self.unreachable(&message),
         }
     }
 
@@ -231,7 +241,7 @@ impl Transport for TcpTransport {
     async fn close(&mut self) {
         if let Some(mut line) = self.line.take().filter(|line| !line.resets) {
             // The PT learns of the end either way.
-            let _ = line.stream.shutdown().await;
+            let _ = timeout(self.write, line.stream.shutdown()).await;
         }
     }
 
@@ -322,7 +332,8 @@ async fn write_all(stream: &mut dyn ByteStream, bytes: &[u8], written: &mut usiz
             count => *written += count,
         }
     }
-    Ok(())
+    // What is encrypted may still be held back.
+    stream.flush().await
 }
 
 fn traced(direction: Direction, apdu: Apdu) -> Apdu {
