@@ -14,6 +14,10 @@ pub mod control {
 
     /// Set clock of the ECR (04 01), PT to ECR.
     pub const SET_CLOCK: ControlField = [0x04, 0x01];
+    /// Ask for input (04 0D), PT to ECR.
+    pub const INPUT_REQUEST: ControlField = [0x04, 0x0D];
+    /// Show a menu (04 0E), PT to ECR.
+    pub const MENU: ControlField = [0x04, 0x0E];
     /// Status information (04 0F), PT to ECR: the result of a transaction.
     pub const STATUS_INFORMATION: ControlField = [0x04, 0x0F];
     /// Intermediate status (04 FF), PT to ECR.
@@ -26,30 +30,76 @@ pub mod control {
     pub const AUTHORIZATION: ControlField = [0x06, 0x01];
     /// Log-off (06 02).
     pub const LOG_OFF: ControlField = [0x06, 0x02];
+    /// Account balance enquiry (06 03).
+    pub const BALANCE_ENQUIRY: ControlField = [0x06, 0x03];
+    /// Book tip (06 0C).
+    pub const TIP: ControlField = [0x06, 0x0C];
     /// Completion (06 0F), PT to ECR.
     pub const COMPLETION: ControlField = [0x06, 0x0F];
+    /// Send turnover totals (06 10).
+    pub const TURNOVER_TOTALS: ControlField = [0x06, 0x10];
+    /// Reprint receipts (06 12).
+    pub const REPRINT_RECEIPTS: ControlField = [0x06, 0x12];
+    /// Restart (06 18).
+    pub const RESTART: ControlField = [0x06, 0x18];
+    /// Print system configuration (06 1A).
+    pub const PRINT_CONFIGURATION: ControlField = [0x06, 0x1A];
+    /// Set or clear terminal id (06 1B).
+    pub const SET_TERMINAL_ID: ControlField = [0x06, 0x1B];
     /// Abort (06 1E), PT to ECR: a command ended without success.
     pub const ABORT: ControlField = [0x06, 0x1E];
     /// Repeat receipt (06 20).
     pub const REPEAT_RECEIPT: ControlField = [0x06, 0x20];
+    /// Telephone authorization (06 21).
+    pub const TELEPHONE_AUTHORIZATION: ControlField = [0x06, 0x21];
+    /// Pre-authorization (06 22).
+    pub const PRE_AUTHORIZATION: ControlField = [0x06, 0x22];
+    /// Partial reversal of a pre-authorization (06 23).
+    pub const PARTIAL_REVERSAL: ControlField = [0x06, 0x23];
+    /// Book total (06 24).
+    pub const BOOK_TOTAL: ControlField = [0x06, 0x24];
+    /// Reversal of a pre-authorization (06 25).
+    pub const PRE_AUTHORIZATION_REVERSAL: ControlField = [0x06, 0x25];
+    /// Reversal of a reservation that was made elsewhere (06 26).
+    pub const EXTERNAL_RESERVATION_REVERSAL: ControlField = [0x06, 0x26];
     /// Reversal (06 30).
     pub const REVERSAL: ControlField = [0x06, 0x30];
     /// Refund (06 31).
     pub const REFUND: ControlField = [0x06, 0x31];
     /// End of day (06 50).
     pub const END_OF_DAY: ControlField = [0x06, 0x50];
+    /// Send offline transactions (06 51).
+    pub const SEND_OFFLINE_TRANSACTIONS: ControlField = [0x06, 0x51];
     /// Diagnosis (06 70).
     pub const DIAGNOSIS: ControlField = [0x06, 0x70];
+    /// Self test (06 79).
+    pub const SELF_TEST: ControlField = [0x06, 0x79];
+    /// Set the clock of the PT (06 91).
+    pub const SET_CLOCK_OF_PT: ControlField = [0x06, 0x91];
     /// Initialisation (06 93).
     pub const INITIALISATION: ControlField = [0x06, 0x93];
+    /// Change password (06 95).
+    pub const CHANGE_PASSWORD: ControlField = [0x06, 0x95];
     /// Abort by the ECR (06 B0).
     pub const ABORT_BY_ECR: ControlField = [0x06, 0xB0];
+    /// Show a menu with a picture (06 D0), PT to ECR: mostly a signature to be checked.
+    pub const MENU_WITH_PICTURE: ControlField = [0x06, 0xD0];
     /// Print one line (06 D1), PT to ECR.
     pub const PRINT_LINE: ControlField = [0x06, 0xD1];
     /// Print a text block (06 D3), PT to ECR.
     pub const PRINT_BLOCK: ControlField = [0x06, 0xD3];
     /// Display text (06 E0).
     pub const DISPLAY_TEXT: ControlField = [0x06, 0xE0];
+    /// Blocked list query (06 E4), PT to ECR.
+    pub const BLOCKED_LIST_QUERY: ControlField = [0x06, 0xE4];
+    /// Service mode (08 01).
+    pub const SERVICE_MODE: ControlField = [0x08, 0x01];
+    /// Software update (08 10).
+    pub const SOFTWARE_UPDATE: ControlField = [0x08, 0x10];
+    /// Select language (08 30).
+    pub const SELECT_LANGUAGE: ControlField = [0x08, 0x30];
+    /// Till report (0F 10), of card complete.
+    pub const TILL_REPORT: ControlField = [0x0F, 0x10];
     /// Positive answer (80 00).
     pub const POSITIVE: ControlField = [0x80, 0x00];
     /// The class of a negative answer (84 xx); 84 00 counts as positive.

@@ -53,10 +53,14 @@ pub enum Encoding {
 pub mod tag {
     /// Seconds the PT waits for the answer to 04 0F (BMP 01).
     pub const TIMEOUT: u8 = 0x01;
+    /// How often the ECR may ask for the result again (BMP 02).
+    pub const MAXIMUM_REPEATS: u8 = 0x02;
     /// Service byte (BMP 03).
     pub const SERVICE_BYTE: u8 = 0x03;
     /// Amount in minor units (BMP 04).
     pub const AMOUNT: u8 = 0x04;
+    /// Pump number (BMP 05).
+    pub const PUMP_NUMBER: u8 = 0x05;
     /// TLV container (BMP 06).
     pub const TLV: u8 = 0x06;
     /// Trace number (BMP 0B).
@@ -65,10 +69,16 @@ pub mod tag {
     pub const TIME: u8 = 0x0C;
     /// Date without a year (BMP 0D).
     pub const DATE: u8 = 0x0D;
+    /// Expiry date of the card (BMP 0E).
+    pub const EXPIRY_DATE: u8 = 0x0E;
+    /// Card sequence number (BMP 17).
+    pub const CARD_SEQUENCE: u8 = 0x17;
     /// Payment type, status byte or card type (BMP 19): the command decides which.
     pub const TYPE: u8 = 0x19;
     /// Card number (BMP 22).
     pub const CARD_NUMBER: u8 = 0x22;
+    /// Track 2 (BMP 23).
+    pub const TRACK_2: u8 = 0x23;
     /// Result code (BMP 27).
     pub const RESULT_CODE: u8 = 0x27;
     /// Terminal id (BMP 29).
@@ -83,6 +93,10 @@ pub mod tag {
     pub const ADDITIONAL_TEXT: u8 = 0x3C;
     /// Currency, ISO 4217 numeric (BMP 49).
     pub const CURRENCY: u8 = 0x49;
+    /// Goods groups that the card must not pay (BMP 4C).
+    pub const BLOCKED_GOODS: u8 = 0x4C;
+    /// Individual totals (BMP 60).
+    pub const TOTALS: u8 = 0x60;
     /// Receipt number (BMP 87).
     pub const RECEIPT_NUMBER: u8 = 0x87;
     /// Turnover number (BMP 88).
@@ -91,8 +105,14 @@ pub mod tag {
     pub const CARD_TYPE: u8 = 0x8A;
     /// Card name (BMP 8B).
     pub const CARD_NAME: u8 = 0x8B;
+    /// Card type of the network operator (BMP 8C); FF: look in tag 49.
+    pub const OPERATOR_CARD_TYPE: u8 = 0x8C;
+    /// The host's own result (BMP A0), beside BMP 27.
+    pub const HOST_RESULT: u8 = 0xA0;
     /// Date with its year (BMP AA).
     pub const DATE_WITH_YEAR: u8 = 0xAA;
+    /// How many seconds a text is displayed (BMP F0); 00 is endless.
+    pub const DISPLAY_DURATION: u8 = 0xF0;
     /// The first of the eight display lines (BMP F1 to F8).
     pub const DISPLAY_LINE_1: u8 = 0xF1;
     /// The last of the eight display lines.

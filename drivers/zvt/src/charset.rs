@@ -66,6 +66,12 @@ impl Charset {
         text.replace("\r\n", "\n").replace('\r', "\n").replace(|c: char| c.is_control() && c != '\n', "")
     }
 
+    /// The text, taken for UTF-8 where it can be nothing else: Feig terminals write some texts so, whatever was agreed.
+    pub(crate) fn decode_or_utf_8(self, bytes: &[u8]) -> String {
+        let is_utf_8 = !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
+        if is_utf_8 { Self::Utf8.decode(bytes) } else { self.decode(bytes) }
+    }
+
     /// The text, one entry per line. Terminals break lines with CR or LF although the standard knows neither.
     pub fn decode_lines(self, bytes: &[u8]) -> Vec<String> {
         self.decode(bytes).split('\n').map(str::to_owned).collect()

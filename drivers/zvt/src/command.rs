@@ -4,9 +4,15 @@ use std::fmt;
 
 use crate::apdu::{Apdu, ControlField, control};
 use crate::bcd;
-use crate::bmp::{BmpError, tag};
+use crate::bmp::tag;
 use crate::fields::Fields;
 use crate::registration::Registration;
+use crate::tables::commands;
+
+mod builders;
+mod layout;
+
+pub(crate) use layout::password_and_rest;
 
 /// What the service byte (BMP 03) asks for; its bits depend on the command.
 pub mod service_byte {
@@ -127,6 +133,121 @@ pub enum Command {
     Abort,
     /// Log-off (06 02).
     LogOff,
+    /// Account balance enquiry (06 03).
+    BalanceEnquiry {
+        /// The kind of balance, and more.
+        fields: Fields,
+    },
+    /// Book tip (06 0C) onto an earlier payment.
+    Tip {
+        /// The tip, the receipt number of the payment, and more.
+        fields: Fields,
+    },
+    /// Send turnover totals (06 10): reads, and does not close the day.
+    TurnoverTotals {
+        /// The terminal's password.
+        password: Password,
+    },
+    /// Reprint receipts (06 12).
+    ReprintReceipts {
+        /// The terminal's password.
+        password: Password,
+        /// The first receipt number and the last.
+        receipts: (u16, u16),
+    },
+    /// Restart (06 18): expect the link to drop.
+    Restart,
+    /// Print system configuration (06 1A).
+    PrintConfiguration,
+    /// Set or clear the terminal id (06 1B); initialisation is needed afterwards.
+    SetTerminalId {
+        /// The terminal's password.
+        password: Password,
+        /// The terminal id, or nothing to clear it.
+        fields: Fields,
+    },
+    /// Telephone authorization (06 21).
+    TelephoneAuthorization {
+        /// The terminal's password.
+        password: Password,
+        /// Amount, authorisation code and more.
+        fields: Fields,
+    },
+    /// Pre-authorization or reservation (06 22).
+    PreAuthorization {
+        /// Amount, currency, payment type and more.
+        fields: Fields,
+    },
+    /// Partial reversal of a pre-authorization, or booking of a reservation (06 23).
+    PartialReversal {
+        /// The receipt number, and the amount that is *not* used.
+        fields: Fields,
+    },
+    /// Book total (06 24): takes what was used of a reservation.
+    BookTotal {
+        /// The receipt number, the amount that *is* used, and the original's trace number and authorisation code.
+        fields: Fields,
+    },
+    /// Reversal of a pre-authorization (06 25).
+    PreAuthorizationReversal {
+        /// The receipt number, and more.
+        fields: Fields,
+    },
+    /// Reversal of a reservation that was made elsewhere (06 26).
+    ExternalReservationReversal {
+        /// Amount, currency, trace number, authorisation code and the kind of reservation.
+        fields: Fields,
+    },
+    /// Send offline transactions (06 51) that the PT has stored.
+    SendOfflineTransactions {
+        /// The terminal's password.
+        password: Password,
+    },
+    /// Self test (06 79).
+    SelfTest,
+    /// Set the clock of the PT (06 91).
+    SetClock {
+        /// The terminal's password.
+        password: Password,
+        /// Date with its year, and time.
+        fields: Fields,
+    },
+    /// Change password (06 95).
+    ChangePassword {
+        /// The password until now.
+        old: Password,
+        /// The password from now on.
+        new: Password,
+    },
+    /// Display text (06 E0).
+    DisplayText {
+        /// Up to eight lines, how long they stay, and beeps.
+        fields: Fields,
+    },
+    /// Service mode (08 01): the PT shows its own menu, and is master until somebody leaves it.
+    ServiceMode {
+        /// The terminal's password.
+        password: Password,
+        /// The service byte.
+        fields: Fields,
+    },
+    /// Software update (08 10).
+    SoftwareUpdate {
+        /// A job number in a container.
+        fields: Fields,
+    },
+    /// Select language (08 30).
+    SelectLanguage {
+        /// See [`crate::tables::languages`].
+        language: u8,
+    },
+    /// Till report (0F 10), of card complete only.
+    TillReport {
+        /// The terminal's password.
+        password: Password,
+        /// The service byte: 00 short, 01 detailed.
+        fields: Fields,
+    },
     /// Any other command, or an answer.
     Other(Apdu),
 }
@@ -149,50 +270,6 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
-/// Builders of the usual commands.
-impl Command {
-    /// A payment of `amount_minor`. Some terminals dislike a currency here; in EUR all do without.
-    pub fn authorization(amount_minor: u64, currency: Option<u16>) -> Result<Self, BmpError> {
-        Ok(Self::Authorization { fields: amount_and_currency(amount_minor, currency)? })
-    }
-
-    /// A refund of `amount_minor`.
-    pub fn refund(password: Password, amount_minor: u64, currency: Option<u16>) -> Result<Self, BmpError> {
-        Ok(Self::Refund { password, fields: amount_and_currency(amount_minor, currency)? })
-    }
-
-    /// A reversal of the payment with this receipt number.
-    pub fn reversal(password: Password, receipt_number: &str) -> Result<Self, BmpError> {
-        Ok(Self::Reversal { password, fields: Fields::new().with_receipt_number(receipt_number)? })
-    }
-
-    /// A request for the last result, without paper (service byte 03).
-    pub fn repeat_result(password: Password) -> Self {
-        Self::RepeatReceipt { password, fields: one_byte(tag::SERVICE_BYTE, service_byte::RESULT_ONLY) }
-    }
-
-    /// A status enquiry without details.
-    pub fn status_enquiry(password: Password) -> Self {
-        Self::StatusEnquiry { password: Some(password), fields: Fields::new() }
-    }
-
-    /// A status enquiry that asks for the software version and the details (service byte 04).
-    pub fn detailed_status_enquiry(password: Password) -> Self {
-        let fields = one_byte(tag::SERVICE_BYTE, service_byte::TLV_DETAILS);
-        Self::StatusEnquiry { password: Some(password), fields }
-    }
-
-    /// End of day.
-    pub fn end_of_day(password: Password) -> Self {
-        Self::EndOfDay { password, fields: Fields::new() }
-    }
-
-    /// Diagnosis of the PT's choice.
-    pub fn diagnosis() -> Self {
-        Self::Diagnosis { fields: Fields::new() }
-    }
-}
-
 impl Command {
     /// The control field.
     pub fn control(&self) -> ControlField {
@@ -208,61 +285,87 @@ impl Command {
             Self::Diagnosis { .. } => control::DIAGNOSIS,
             Self::Abort => control::ABORT_BY_ECR,
             Self::LogOff => control::LOG_OFF,
+            Self::BalanceEnquiry { .. } => control::BALANCE_ENQUIRY,
+            Self::Tip { .. } => control::TIP,
+            Self::PreAuthorization { .. } => control::PRE_AUTHORIZATION,
+            Self::PartialReversal { .. } => control::PARTIAL_REVERSAL,
+            Self::BookTotal { .. } => control::BOOK_TOTAL,
+            Self::PreAuthorizationReversal { .. } => control::PRE_AUTHORIZATION_REVERSAL,
+            Self::ExternalReservationReversal { .. } => control::EXTERNAL_RESERVATION_REVERSAL,
+            Self::DisplayText { .. } => control::DISPLAY_TEXT,
+            Self::SoftwareUpdate { .. } => control::SOFTWARE_UPDATE,
+            Self::SetTerminalId { .. } => control::SET_TERMINAL_ID,
+            Self::TelephoneAuthorization { .. } => control::TELEPHONE_AUTHORIZATION,
+            Self::SetClock { .. } => control::SET_CLOCK_OF_PT,
+            Self::ServiceMode { .. } => control::SERVICE_MODE,
+            Self::TillReport { .. } => control::TILL_REPORT,
+            Self::TurnoverTotals { .. } => control::TURNOVER_TOTALS,
+            Self::SendOfflineTransactions { .. } => control::SEND_OFFLINE_TRANSACTIONS,
+            Self::Restart => control::RESTART,
+            Self::PrintConfiguration => control::PRINT_CONFIGURATION,
+            Self::SelfTest => control::SELF_TEST,
+            Self::ReprintReceipts { .. } => control::REPRINT_RECEIPTS,
+            Self::ChangePassword { .. } => control::CHANGE_PASSWORD,
+            Self::SelectLanguage { .. } => control::SELECT_LANGUAGE,
             Self::Other(apdu) => apdu.control(),
         }
     }
 
     /// Whether this command moves money, so that it is sent at most once.
-    pub fn moves_money(&self) -> bool {
-        matches!(self, Self::Authorization { .. } | Self::Refund { .. } | Self::Reversal { .. })
-    }
-
-    /// The message.
-    pub fn encode(&self) -> Apdu {
-        let data = match self {
-            Self::Registration(registration) => registration.encode(),
-            Self::Authorization { fields } | Self::Diagnosis { fields } => fields.encode(),
-            Self::Refund { password, fields }
-            | Self::Reversal { password, fields }
-            | Self::RepeatReceipt { password, fields }
-            | Self::EndOfDay { password, fields }
-            | Self::StatusEnquiry { password: Some(password), fields } => after_password(*password, fields),
-            Self::Initialisation { password } => password.0.to_vec(),
-            // The fields of 05 01 are only allowed after a password.
-            Self::StatusEnquiry { password: None, .. } | Self::Abort | Self::LogOff => Vec::new(),
-            Self::Other(apdu) => apdu.data.clone(),
-        };
-        Apdu::new(self.control(), data)
-    }
-
-    /// Reads a message of the ECR. Commands without a place here become `Other`.
     ///
-    /// # Errors
-    /// `CommandError` when the positional part is incomplete; a PT answers that with 84 9A.
-    pub fn parse(apdu: &Apdu) -> Result<Self, CommandError> {
-        let read_password = || split_password(apdu.control(), &apdu.data);
-        Ok(match apdu.control() {
-            control::REGISTRATION => Self::Registration(Registration::parse(&apdu.data)?),
-            control::AUTHORIZATION => Self::Authorization { fields: Fields::parse(&apdu.data) },
-            control::REFUND => read_password().map(|(password, fields)| Self::Refund { password, fields })?,
-            control::REVERSAL => read_password().map(|(password, fields)| Self::Reversal { password, fields })?,
-            control::REPEAT_RECEIPT => {
-                read_password().map(|(password, fields)| Self::RepeatReceipt { password, fields })?
-            }
-            control::END_OF_DAY => read_password().map(|(password, fields)| Self::EndOfDay { password, fields })?,
-            control::INITIALISATION => read_password().map(|(password, _)| Self::Initialisation { password })?,
-            control::STATUS_ENQUIRY if apdu.data.is_empty() => {
-                Self::StatusEnquiry { password: None, fields: Fields::new() }
-            }
-            control::STATUS_ENQUIRY => {
-                read_password().map(|(password, fields)| Self::StatusEnquiry { password: Some(password), fields })?
-            }
-            control::DIAGNOSIS => Self::Diagnosis { fields: Fields::parse(&apdu.data) },
-            control::ABORT_BY_ECR => Self::Abort,
-            control::LOG_OFF => Self::LogOff,
-            _ => Self::Other(apdu.clone()),
-        })
+    /// The table of commands decides. A command that the standard does not list is taken for one that does: nobody
+    /// knows better. The question for open pre-authorizations has the control field of a partial reversal and moves none.
+    pub fn moves_money(&self) -> bool {
+        match self {
+            Self::PartialReversal { fields } => !asks_for_open_pre_authorizations(fields),
+            Self::Other(apdu) if apdu.is_answer() => false,
+            _ => commands::lookup(self.control()).is_none_or(|row| row.moves_money),
+        }
     }
+
+    /// The password that the command carries.
+    pub fn password(&self) -> Option<Password> {
+        match self {
+            Self::Registration(registration) => Some(registration.password),
+            Self::StatusEnquiry { password, .. } => *password,
+            Self::ChangePassword { old, .. } => Some(*old),
+            Self::Initialisation { password } | Self::ReprintReceipts { password, .. } => Some(*password),
+            Self::Refund { password, .. }
+            | Self::Reversal { password, .. }
+            | Self::RepeatReceipt { password, .. }
+            | Self::EndOfDay { password, .. }
+            | Self::SetTerminalId { password, .. }
+            | Self::TelephoneAuthorization { password, .. }
+            | Self::SetClock { password, .. }
+            | Self::ServiceMode { password, .. }
+            | Self::TillReport { password, .. }
+            | Self::TurnoverTotals { password, .. }
+            | Self::SendOfflineTransactions { password, .. } => Some(*password),
+            Self::Authorization { .. }
+            | Self::Diagnosis { .. }
+            | Self::SelectLanguage { .. }
+            | Self::BalanceEnquiry { .. }
+            | Self::Tip { .. }
+            | Self::PreAuthorization { .. }
+            | Self::PartialReversal { .. }
+            | Self::BookTotal { .. }
+            | Self::PreAuthorizationReversal { .. }
+            | Self::ExternalReservationReversal { .. }
+            | Self::DisplayText { .. }
+            | Self::SoftwareUpdate { .. }
+            | Self::Abort
+            | Self::LogOff
+            | Self::Restart
+            | Self::PrintConfiguration
+            | Self::SelfTest
+            | Self::Other(_) => None,
+        }
+    }
+}
+
+/// `87 FF FF` and nothing else.
+fn asks_for_open_pre_authorizations(fields: &Fields) -> bool {
+    fields.encode() == [tag::RECEIPT_NUMBER, 0xFF, 0xFF]
 }
 
 /// The positive answer: exactly `80 00 00`. A fourth byte puts some terminals out of step.
@@ -285,109 +388,9 @@ pub fn unknown_command() -> Apdu {
     negative(0x83)
 }
 
-fn amount_and_currency(amount_minor: u64, currency: Option<u16>) -> Result<Fields, BmpError> {
-    let fields = Fields::new().with_amount(amount_minor)?;
-    match currency {
-        Some(numeric) => fields.with_currency(numeric),
-        None => Ok(fields),
-    }
-}
-
 pub(crate) fn one_byte(tag: u8, value: u8) -> Fields {
     Fields::new().with(tag, &[value]).expect("the table of bitmap tags lists this field with one byte")
 }
 
-fn after_password(password: Password, fields: &Fields) -> Vec<u8> {
-    [password.0.as_slice(), &fields.encode()].concat()
-}
-
-fn split_password(control: ControlField, data: &[u8]) -> Result<(Password, Fields), CommandError> {
-    password_and_rest(control, data).map(|(password, rest)| (password, Fields::parse(rest)))
-}
-
-pub(crate) fn password_and_rest(control: ControlField, data: &[u8]) -> Result<(Password, &[u8]), CommandError> {
-    let (bytes, rest) = data.split_first_chunk::<3>().ok_or(CommandError { control, missing: "password" })?;
-    Ok((Password(*bytes), rest))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EUR: u16 = 978;
-
-    fn password() -> Password {
-        Password::new("123456").expect("six digits")
-    }
-
-    /// `expected` is the message in hexadecimal. What was built is read again as the same.
-    fn check(command: Command, expected: &str) {
-        let apdu = command.encode();
-        let bytes = apdu.encode().expect("commands are short");
-        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-        assert_eq!(hex.join(" "), expected);
-        assert_eq!(Command::parse(&apdu), Ok(command));
-    }
-
-    #[test]
-    fn payments() -> Result<(), BmpError> {
-        check(Command::authorization(1250, None)?, "06 01 07 04 00 00 00 00 12 50");
-        check(Command::authorization(11000, Some(EUR))?, "06 01 0A 04 00 00 00 01 10 00 49 09 78");
-        check(Command::refund(password(), 1250, None)?, "06 31 0A 12 34 56 04 00 00 00 00 12 50");
-        check(Command::reversal(password(), "0470")?, "06 30 06 12 34 56 87 04 70");
-        assert!(Command::authorization(1_000_000_000_000, None).is_err());
-        assert!(Command::reversal(password(), "").is_err());
-        Ok(())
-    }
-
-    #[test]
-    fn service() {
-        check(Command::status_enquiry(password()), "05 01 03 12 34 56");
-        check(Command::detailed_status_enquiry(password()), "05 01 05 12 34 56 03 04");
-        check(Command::StatusEnquiry { password: None, fields: Fields::new() }, "05 01 00");
-        check(Command::repeat_result(password()), "06 20 05 12 34 56 03 03");
-        check(Command::end_of_day(password()), "06 50 03 12 34 56");
-        check(Command::Initialisation { password: password() }, "06 93 03 12 34 56");
-        check(Command::diagnosis(), "06 70 00");
-        check(Command::Abort, "06 B0 00");
-        check(Command::LogOff, "06 02 00");
-    }
-
-    #[test]
-    fn incomplete_commands_say_what_is_missing() {
-        fn check(control: ControlField, data: &[u8], missing: &'static str) {
-            let apdu = Apdu::new(control, data.to_vec());
-            assert_eq!(Command::parse(&apdu), Err(CommandError { control, missing }));
-        }
-        check(control::REVERSAL, &[0x12, 0x34], "password");
-        check(control::STATUS_ENQUIRY, &[0x12], "password");
-        check(control::REGISTRATION, &[0x12, 0x34, 0x56], "config byte");
-        check(control::REGISTRATION, &[0x12, 0x34, 0x56, 0xBE, 0x09], "currency");
-        check(control::REGISTRATION, &[0x12, 0x34, 0x56, 0xBE, 0x0F, 0x78], "currency");
-    }
-
-    #[test]
-    fn passwords() {
-        assert_eq!(Password::new("1"), Password::new("000001"));
-        for wrong in ["", "1234567", "12345a"] {
-            assert_eq!(Password::new(wrong), Err(PasswordError), "{wrong}");
-        }
-        assert_eq!(format!("{:?}", Command::Initialisation { password: password() }).find("12"), None);
-    }
-
-    #[test]
-    fn answers() {
-        assert_eq!(positive().encode(), Ok(vec![0x80, 0, 0]));
-        assert_eq!(goods_not_issued().encode(), Ok(vec![0x84, 0x66, 0]));
-        assert_eq!(unknown_command().encode(), Ok(vec![0x84, 0x83, 0]));
-    }
-
-    #[test]
-    fn what_moves_money() -> Result<(), BmpError> {
-        assert!(Command::authorization(1, None)?.moves_money());
-        assert!(Command::reversal(password(), "1")?.moves_money());
-        assert!(!Command::repeat_result(password()).moves_money());
-        assert!(!Command::end_of_day(password()).moves_money());
-        Ok(())
-    }
-}
+mod tests;

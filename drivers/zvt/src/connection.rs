@@ -218,7 +218,9 @@ impl Connection {
                     drained = drained.max(Drained::OutOfStep);
                     continue;
                 }
-                Reply::Other(_) => command::unknown_command(),
+                Reply::Menu(_) | Reply::InputRequest(_) | Reply::BlockedListQuery(_) | Reply::Other(_) => {
+                    command::unknown_command()
+                }
                 Reply::IntermediateStatus(_)
                 | Reply::Completion(_)
                 | Reply::Abort(_)

@@ -123,7 +123,9 @@ impl Enquiry {
             }
             Reply::SetClock { .. } | Reply::DisplayText(_) => self.acknowledge(),
             Reply::Other(apdu) if apdu.is_answer() => Vec::new(),
-            Reply::Other(_) => self.answer(command::unknown_command()),
+            Reply::Menu(_) | Reply::InputRequest(_) | Reply::BlockedListQuery(_) | Reply::Other(_) => {
+                self.answer(command::unknown_command())
+            }
         }
     }
 

@@ -3,10 +3,18 @@
 use std::fmt;
 
 use crate::bcd;
-use crate::bmp::{self, BmpError, Field, Length, lookup, tag};
+use crate::bmp::{self, Field, tag};
 use crate::charset::Charset;
 use crate::clock::{Date, MonthDay, TimeOfDay};
 use crate::tlv::{self, Tlv};
+
+mod optional;
+mod setters;
+
+pub use optional::{Bonus, ConvertedAmount, Expiry};
+
+/// A longer number in BCD may be a card number, whatever its tag says, and is no trace number.
+const LONGEST_TRACE_NUMBER: usize = 6;
 
 /// The fields of a data block, in their order, which is free in this protocol.
 ///
@@ -86,6 +94,7 @@ impl Fields {
     pub fn trace_number(&self) -> Option<String> {
         let tlv = self.tlv();
         let long = tlv.as_ref().and_then(|tlv| tlv.find(&[tlv::tag::LONG_TRACE_NUMBER]));
+        let long = long.filter(|number| number.len() <= LONGEST_TRACE_NUMBER);
         bcd::to_digits(long.or_else(|| self.get(tag::TRACE_NUMBER))?)
     }
 
@@ -134,9 +143,9 @@ impl Fields {
         self.byte(tag::SERVICE_BYTE)
     }
 
-    /// The last four digits of the card number (BMP 22). The rest of the number is not offered.
+    /// The last four digits of the card number (BMP 22, or BMP 23 where that is absent). The rest is not offered.
     pub fn last4(&self) -> Option<String> {
-        bcd::last4(self.get(tag::CARD_NUMBER)?)
+        bcd::last4(self.get(tag::CARD_NUMBER).or_else(|| self.get(tag::TRACK_2))?)
     }
 
     /// ZVT card type (BMP 8A, or tag 41 where that is FF or absent). Names: [`crate::tables::card_types::name`].
@@ -173,9 +182,11 @@ impl Fields {
         self.text(tag::ADDITIONAL_TEXT, charset)
     }
 
-    /// Text for the display (tag 24 with 07), lines separated by `\n`, `None` when empty.
+    /// Text for the display (tag 24 with 07), lines separated by `\n`, `None` when empty. A tag 14 beside it wins over
+    /// `charset`.
     pub fn display_text(&self, charset: Charset) -> Option<String> {
         let tlv = self.tlv()?;
+        let charset = tlv.find(&[tlv::tag::CHARACTER_SET]).and_then(Charset::from_tag).unwrap_or(charset);
         let texts = tlv.container(tlv::tag::DISPLAY_TEXTS)?;
         let lines: Vec<String> = texts.values(tlv::tag::TEXT_LINE).map(|line| charset.decode(line)).collect();
         Some(lines.join("\n")).filter(|text| !text.trim().is_empty())
@@ -185,7 +196,8 @@ impl Fields {
     pub fn message(&self, charset: Charset) -> Option<String> {
         let vendor = || {
             let tlv = self.tlv()?;
-            Some(charset.decode(tlv.find(&[tlv::tag::EXTENDED_ERROR_TEXT])?)).filter(|text| !text.trim().is_empty())
+            let text = charset.decode_or_utf_8(tlv.find(&[tlv::tag::EXTENDED_ERROR_TEXT])?);
+            Some(text).filter(|text| !text.trim().is_empty())
         };
         self.additional_text(charset).or_else(|| self.display_text(charset)).or_else(vendor)
     }
@@ -213,118 +225,19 @@ impl Fields {
     }
 
     fn text(&self, tag: u8, charset: Charset) -> Option<String> {
-        let text = charset.decode(self.get(tag)?);
-        Some(text.trim_end()).filter(|text| !text.is_empty()).map(str::to_owned)
+        without_padding(&charset.decode(self.get(tag)?))
     }
 
     fn long_card_type(&self) -> Option<u16> {
         let tlv = self.tlv()?;
         let direct = tlv.find(&[tlv::tag::CARD_TYPE]);
-        match direct.or_else(|| tlv.find(&[tlv::tag::APPLICATION, tlv::tag::CARD_TYPE]))? {
-            [id] => Some((*id).into()),
-            [high, low] => Some(u16::from_be_bytes([*high, *low])),
-            _ => None,
-        }
+        optional::one_or_two_bytes(direct.or_else(|| tlv.find(&[tlv::tag::APPLICATION, tlv::tag::CARD_TYPE]))?)
     }
 }
 
-/// Setters. Each appends a field and fails when the value does not fit its format.
-impl Fields {
-    /// Appends a field with its value as it is.
-    pub fn with(mut self, tag: u8, value: &[u8]) -> Result<Self, BmpError> {
-        let length = lookup(tag).ok_or(BmpError { tag })?.length;
-        let fits = match length {
-            Length::Fixed(size) => value.len() == size,
-            Length::Llvar => value.len() <= 99,
-            Length::Lllvar => value.len() <= 999,
-            Length::Tlv => value.len() <= usize::from(u16::MAX),
-        };
-        if !fits {
-            return Err(BmpError { tag });
-        }
-        self.fields.push(Field { tag, value: value.to_vec() });
-        Ok(self)
-    }
-
-    /// Amount in minor units (BMP 04), at most twelve digits.
-    pub fn with_amount(self, minor: u64) -> Result<Self, BmpError> {
-        let tag = tag::AMOUNT;
-        self.with(tag, &bcd::from_number::<6>(minor).ok_or(BmpError { tag })?)
-    }
-
-    /// Currency as ISO 4217 number (BMP 49).
-    pub fn with_currency(self, numeric: u16) -> Result<Self, BmpError> {
-        self.with(tag::CURRENCY, &bmp::from_currency(numeric)?)
-    }
-
-    /// Trace number (BMP 0B).
-    pub fn with_trace_number(self, digits: &str) -> Result<Self, BmpError> {
-        self.with_digits::<3>(tag::TRACE_NUMBER, digits)
-    }
-
-    /// Receipt number (BMP 87).
-    pub fn with_receipt_number(self, digits: &str) -> Result<Self, BmpError> {
-        self.with_digits::<2>(tag::RECEIPT_NUMBER, digits)
-    }
-
-    /// Turnover number (BMP 88).
-    pub fn with_turnover_number(self, digits: &str) -> Result<Self, BmpError> {
-        self.with_digits::<3>(tag::TURNOVER_NUMBER, digits)
-    }
-
-    /// Terminal id (BMP 29).
-    pub fn with_terminal_id(self, digits: &str) -> Result<Self, BmpError> {
-        self.with_digits::<4>(tag::TERMINAL_ID, digits)
-    }
-
-    /// Trace number of the payment that was reversed (BMP 37).
-    pub fn with_original_trace_number(self, digits: &str) -> Result<Self, BmpError> {
-        self.with_digits::<3>(tag::ORIGINAL_TRACE, digits)
-    }
-
-    /// Result code (BMP 27).
-    pub fn with_result_code(self, code: u8) -> Result<Self, BmpError> {
-        self.with(tag::RESULT_CODE, &[code])
-    }
-
-    /// Date and time (BMP 0D, BMP 0C).
-    pub fn with_clock(self, date: MonthDay, time: TimeOfDay) -> Result<Self, BmpError> {
-        self.with(tag::TIME, &time.to_bcd())?.with(tag::DATE, &date.to_bcd())
-    }
-
-    /// Card number (BMP 22); `*` stands for a masked digit.
-    pub fn with_card_number(self, number: &str) -> Result<Self, BmpError> {
-        let tag = tag::CARD_NUMBER;
-        self.with(tag, &bcd::from_card_number(number).ok_or(BmpError { tag })?)
-    }
-
-    /// Product name (BMP 8B), with the final NUL that terminals send.
-    pub fn with_card_name(self, name: &str, charset: Charset) -> Result<Self, BmpError> {
-        let mut bytes = charset.encode(name);
-        bytes.push(0);
-        self.with(tag::CARD_NAME, &bytes)
-    }
-
-    /// Authorisation code (BMP 3B), padded with NUL.
-    pub fn with_authorization_code(self, code: &str) -> Result<Self, BmpError> {
-        let mut bytes = Charset::Ascii.encode(code);
-        bytes.resize(bytes.len().max(8), 0);
-        self.with(tag::AUTHORIZATION_CODE, &bytes)
-    }
-
-    /// Text for cashier or receipt (BMP 3C).
-    pub fn with_additional_text(self, text: &str, charset: Charset) -> Result<Self, BmpError> {
-        self.with(tag::ADDITIONAL_TEXT, &charset.encode(text))
-    }
-
-    /// The TLV container (BMP 06); an empty one already tells the PT that it may send one.
-    pub fn with_tlv(self, tlv: &Tlv) -> Result<Self, BmpError> {
-        self.with(tag::TLV, &tlv.encode())
-    }
-
-    fn with_digits<const N: usize>(self, tag: u8, digits: &str) -> Result<Self, BmpError> {
-        self.with(tag, &bcd::from_digits::<N>(digits).ok_or(BmpError { tag })?)
-    }
+/// `None` when nothing is left.
+fn without_padding(text: &str) -> Option<String> {
+    Some(text.trim_end()).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 impl fmt::Debug for Fields {
@@ -341,6 +254,7 @@ impl fmt::Debug for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bmp::BmpError;
 
     #[test]
     fn order_is_free_and_unknown_tags_end_the_reading() {

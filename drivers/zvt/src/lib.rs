@@ -12,8 +12,10 @@
 //! | `bmp` | How is one bitmap field told from the next? |
 //! | `tlv` | What does the container of BMP 06 hold? |
 //! | `fields` | What does a data block hold? Getters for every field that a payment needs, and setters. |
+//! | `totals` | What was taken since the last end of day? |
 //! | `command` | What does the ECR say? Built by the driver, read by the simulated terminal. |
 //! | `registration` | How does the ECR introduce itself? |
+//! | `answer` | What does the ECR answer to a result or a question of the PT? |
 //! | `reply` | What does the PT say? |
 //! | `slip` | What is a slip made of? |
 //! | `tables` | The standard's tables, as data. |
@@ -39,6 +41,7 @@
 //! and lengths, because anything else would reach a log some day. Commands that read cards or ask the customer for
 //! input (06 C0, 06 E2): the protocol has no authentication, so a router that offered them would help an attacker.
 
+pub mod answer;
 pub mod apdu;
 pub mod bcd;
 pub mod bmp;
@@ -66,6 +69,7 @@ pub mod tables;
 mod terminal_clock;
 pub mod timing;
 pub mod tlv;
+pub mod totals;
 pub mod trace;
 pub mod transport;
 

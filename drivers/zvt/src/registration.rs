@@ -139,7 +139,7 @@ impl Abilities {
         let commands = permitted.into_iter().flat_map(|list| list.values(tlv::tag::ZVT_COMMAND));
         Self {
             printer_width: width.and_then(|width| u8::try_from(width).ok()),
-            maximum_apdu: tlv.find(&[tlv::tag::MAXIMUM_APDU]).and_then(to_u16),
+            maximum_apdu: maximum_apdu(tlv),
             permitted_commands: commands.filter_map(|command| command.try_into().ok()).collect(),
             charset: chosen_charset(tlv),
         }
@@ -154,6 +154,11 @@ pub(crate) fn chosen_charset(tlv: &Tlv) -> Option<Charset> {
         (Some(only), None) => Charset::from_tag(only),
         _ => None,
     }
+}
+
+/// The largest APDU that the sender of a container takes, in bytes (tag 1A).
+pub(crate) fn maximum_apdu(tlv: &Tlv) -> Option<u16> {
+    tlv.find(&[tlv::tag::MAXIMUM_APDU]).and_then(to_u16)
 }
 
 fn to_u16(bytes: &[u8]) -> Option<u16> {

@@ -48,6 +48,12 @@ pub enum Reply {
     },
     /// Text for a display (06 E0).
     DisplayText(DisplayText),
+    /// The PT wants something chosen from a menu (04 0E), or from one with a picture (06 D0).
+    Menu(Menu),
+    /// The PT wants something typed (04 0D).
+    InputRequest(InputRequest),
+    /// The PT asks whether a card is on the ECR's list of blocked cards (06 E4).
+    BlockedListQuery(Fields),
     /// A message that this driver does not know. A command is answered 84 83 00, and the wait goes on.
     Other(Apdu),
 }
@@ -72,6 +78,47 @@ pub struct DisplayText {
 impl std::fmt::Debug for DisplayText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "DisplayText({} lines)", self.lines.len())
+    }
+}
+
+/// A menu (04 0E, 06 D0). `Debug` hides the texts.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Menu {
+    /// Whether a picture belongs to it (06 D0): mostly a signature, to be compared with that on the card.
+    pub with_picture: bool,
+    /// What can be chosen.
+    pub entries: Vec<MenuEntry>,
+}
+
+/// An entry of a menu.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MenuEntry {
+    /// What the cashier reads, lines separated by `\n`.
+    pub text: String,
+    /// What the answer says when this one was chosen, see [`crate::answer::chosen`].
+    pub result: Vec<u8>,
+}
+
+impl std::fmt::Debug for Menu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Menu({} entries, picture {})", self.entries.len(), self.with_picture)
+    }
+}
+
+/// Something to be typed by the cashier (04 0D). `Debug` hides the text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InputRequest {
+    /// What the cashier reads.
+    pub text: Option<String>,
+    /// 0 text, 1 number, 2 amount.
+    pub mode: Option<u8>,
+    /// How long there is for it.
+    pub timeout_seconds: Option<u16>,
+}
+
+impl std::fmt::Debug for InputRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InputRequest(mode {:?}, timeout {:?})", self.mode, self.timeout_seconds)
     }
 }
 
@@ -109,6 +156,8 @@ pub struct RegistrationCompletion {
     pub currency: Option<u16>,
     /// The character set, if the PT accepted the one asked for.
     pub charset: Option<Charset>,
+    /// The largest APDU that the PT takes, in bytes (tag 1A).
+    pub maximum_apdu: Option<u16>,
     /// The container.
     pub tlv: Option<Tlv>,
 }
@@ -124,8 +173,23 @@ pub struct StatusEnquiryCompletion {
     pub terminal_id: Option<String>,
     /// The PT's clock (tag 34), which comes with the details only.
     pub clock: Option<(Date, TimeOfDay)>,
+    /// What the PT is (tag E4), which comes with the details only.
+    pub device: Option<Device>,
     /// The container.
     pub tlv: Option<Tlv>,
+}
+
+/// What a PT is (tag E4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// Its name (1F40).
+    pub name: Option<String>,
+    /// Its software (1F41).
+    pub software: Option<String>,
+    /// Its serial number (1F42) in hexadecimal: the standard calls it decimal, terminals do not.
+    pub serial_number: Option<String>,
+    /// Its state (1F43): 0 ready, 1 initialisation needed, 2 no keys, 3 somebody has tampered with it.
+    pub state: Option<u8>,
 }
 
 /// Abort (06 1E).
@@ -164,6 +228,10 @@ impl Reply {
             }
             control::SET_CLOCK => Self::set_clock(&Fields::parse(data)),
             control::DISPLAY_TEXT => Self::display_text(&Fields::parse(data), charset),
+            control::MENU => Self::Menu(Menu::parse(&Fields::parse(data), false, charset)),
+            control::MENU_WITH_PICTURE => Self::Menu(Menu::parse(&Fields::parse(data), true, charset)),
+            control::INPUT_REQUEST => Self::InputRequest(InputRequest::parse(&Fields::parse(data), charset)),
+            control::BLOCKED_LIST_QUERY => Self::BlockedListQuery(Fields::parse(data)),
             _ => Self::Other(apdu.clone()),
         }
     }
@@ -177,6 +245,43 @@ impl Reply {
         let lines = lines.map(|line| charset.decode(line).trim().to_owned());
         Self::DisplayText(DisplayText { lines: lines.filter(|line| !line.is_empty()).collect() })
     }
+}
+
+impl Menu {
+    fn parse(fields: &Fields, with_picture: bool, charset: Charset) -> Self {
+        let tlv = fields.tlv().unwrap_or_default();
+        let menu = tlv.container(tlv::tag::MENU).cloned().unwrap_or_default();
+        let charset = own_charset(&menu, charset);
+        let entries = menu.containers(tlv::tag::MENU_ENTRY).map(|entry| MenuEntry {
+            text: lines(entry, charset),
+            result: entry.find(&[tlv::tag::MENU_RESULT]).unwrap_or_default().to_vec(),
+        });
+        Self { with_picture, entries: entries.collect() }
+    }
+}
+
+impl InputRequest {
+    fn parse(fields: &Fields, charset: Charset) -> Self {
+        let tlv = fields.tlv().unwrap_or_default();
+        let input = tlv.container(tlv::tag::INPUT).cloned().unwrap_or_default();
+        let charset = own_charset(&input, charset);
+        let texts = input.container(tlv::tag::DISPLAY_TEXTS).map(|texts| lines(texts, charset));
+        let timeout = input.find(&[tlv::tag::INPUT_TIMEOUT]).and_then(|seconds| seconds.try_into().ok());
+        Self {
+            text: texts.filter(|text| !text.trim().is_empty()),
+            mode: input.find(&[tlv::tag::INPUT_MODE]).and_then(|mode| mode.first().copied()),
+            timeout_seconds: timeout.map(u16::from_be_bytes),
+        }
+    }
+}
+
+fn own_charset(tlv: &Tlv, charset: Charset) -> Charset {
+    tlv.find(&[tlv::tag::CHARACTER_SET]).and_then(Charset::from_tag).unwrap_or(charset)
+}
+
+fn lines(tlv: &Tlv, charset: Charset) -> String {
+    let lines: Vec<String> = tlv.values(tlv::tag::TEXT_LINE).map(|line| charset.decode(line)).collect();
+    lines.join("\n")
 }
 
 impl IntermediateStatus {
@@ -222,6 +327,7 @@ impl Completion {
             terminal_id: fields.terminal_id(),
             currency: fields.currency(),
             charset: tlv.as_ref().and_then(registration::chosen_charset),
+            maximum_apdu: tlv.as_ref().and_then(registration::maximum_apdu),
             tlv,
         }
     }
@@ -236,6 +342,7 @@ impl Completion {
             terminal_status: rest.first().copied(),
             terminal_id,
             clock: tlv.as_ref().and_then(terminal_clock),
+            device: tlv.as_ref().and_then(device),
             tlv,
         }
     }
@@ -266,81 +373,17 @@ fn terminal_clock(tlv: &Tlv) -> Option<(Date, TimeOfDay)> {
     Some((date, TimeOfDay::from_bcd(clock.find(&[tlv::tag::TIME])?)?))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(bytes: &[u8]) -> Reply {
-        Reply::parse(&Apdu::decode(bytes).expect("a whole message"), Charset::Cp437)
-    }
-
-    fn completion(data: &[u8]) -> Completion {
-        Completion::new(data)
-    }
-
-    #[test]
-    fn answers() {
-        assert_eq!(parse(&[0x80, 0x00, 0x00]), Reply::Positive { data: Opaque::default() });
-        assert_eq!(parse(&[0x84, 0x00, 0x00]), Reply::Positive { data: Opaque::default() });
-        assert_eq!(parse(&[0x84, 0x9C, 0x00]), Reply::Negative { code: 0x9C, data: Opaque::default() });
-        let currency = Reply::Negative { code: 0x1E, data: Opaque(vec![0x6F]) };
-        assert_eq!(parse(&[0x84, 0x1E, 0x01, 0x6F]), currency);
-        // The second byte of 80 is always 00; anything else is not taken for a yes.
-        assert!(matches!(parse(&[0x80, 0x05, 0x00]), Reply::Other(_)));
-    }
-
-    #[test]
-    fn an_abort_without_a_reason() {
-        assert_eq!(parse(&[0x06, 0x1E, 0x00]), Reply::Abort(Abort { code: 0xFF, fields: Fields::new() }));
-    }
-
-    #[test]
-    fn intermediate_status_without_anything() {
-        let empty = IntermediateStatus { code: 0xFF, timeout_minutes: None, text: None };
-        assert_eq!(parse(&[0x04, 0xFF, 0x00]), Reply::IntermediateStatus(empty));
-        let bad_timeout = IntermediateStatus { code: 0x0E, timeout_minutes: None, text: None };
-        assert_eq!(parse(&[0x04, 0xFF, 0x02, 0x0E, 0xAA]), Reply::IntermediateStatus(bad_timeout));
-    }
-
-    #[test]
-    fn the_status_may_look_like_a_length_or_a_container() {
-        fn check(data: &[u8], status: Option<u8>, has_container: bool) {
-            let read = completion(data).status_enquiry();
-            assert_eq!((read.software_version, read.terminal_status), (None, status));
-            assert_eq!(read.tlv.is_some(), has_container);
-        }
-        check(&[], None, false);
-        check(&[0x06], Some(0x06), false);
-        check(&[0x06, 0x06, 0x00], Some(0x06), true);
-        check(&[0xF0], Some(0xF0), false);
-        check(&[0xF0, 0x06, 0x00], Some(0xF0), true);
-        // A version that is longer than the message is none.
-        check(&[0xF0, 0xF9, 0xF9, 0x31], Some(0xF0), false);
-    }
-
-    #[test]
-    fn an_empty_version() {
-        let read = completion(&[0xF0, 0xF0, 0xF0, 0x9C]).status_enquiry();
-        assert_eq!((read.software_version.as_deref(), read.terminal_status), (Some(""), Some(0x9C)));
-    }
-
-    #[test]
-    fn the_terminals_clock() {
-        let Reply::SetClock { date, time } = parse(&[4, 1, 8, 0xAA, 0x26, 0x11, 0x22, 0x0C, 0x09, 0x08, 0x07]) else {
-            panic!("not a clock");
-        };
-        assert_eq!(date, Some(Date { year: 2026, month: 11, day: 22 }));
-        assert_eq!(time, Some(TimeOfDay { hour: 9, minute: 8, second: 7 }));
-    }
-
-    #[test]
-    fn debug_hides_what_was_said() {
-        let texts = Tlv::new().with(tlv::tag::TEXT_LINE, b"MAX MUSTER");
-        let tlv = Tlv::new().with_container(tlv::tag::DISPLAY_TEXTS, texts);
-        let mut data = vec![0x0A, 0x01];
-        data.extend(Fields::new().with_tlv(&tlv).expect("it fits").encode());
-        let reply = Reply::parse(&Apdu::new(control::INTERMEDIATE_STATUS, data), Charset::Cp437);
-        assert!(matches!(&reply, Reply::IntermediateStatus(read) if read.text.as_deref() == Some("MAX MUSTER")));
-        assert!(!format!("{reply:?}").contains("MUSTER"));
-    }
+fn device(tlv: &Tlv) -> Option<Device> {
+    let device = tlv.container(tlv::tag::DEVICE)?;
+    let text = |tag| device.find(&[tag]).map(|text| Charset::Ascii.decode(text)).filter(|text| !text.is_empty());
+    let serial = device.find(&[tlv::tag::SERIAL_NUMBER]);
+    Some(Device {
+        name: text(tlv::tag::DEVICE_NAME),
+        software: text(tlv::tag::DEVICE_SOFTWARE),
+        serial_number: serial.map(|bytes| bytes.iter().map(|byte| format!("{byte:02X}")).collect()),
+        state: device.find(&[tlv::tag::DEVICE_STATE]).and_then(|state| state.first().copied()),
+    })
 }
+
+#[cfg(test)]
+mod tests;

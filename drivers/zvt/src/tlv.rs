@@ -11,6 +11,8 @@ pub const MAXIMUM_DEPTH: usize = 8;
 pub mod tag {
     /// Text line (07).
     pub const TEXT_LINE: u32 = 0x07;
+    /// Receipt number of an open pre-authorisation (08), inside 23.
+    pub const RECEIPT_NUMBER: u32 = 0x08;
     /// Text attribute (09), holds for the lines that follow.
     pub const TEXT_ATTRIBUTE: u32 = 0x09;
     /// A command that the PT may send (0A), inside 26.
@@ -19,10 +21,14 @@ pub mod tag {
     pub const PRINTER_WIDTH: u32 = 0x12;
     /// Character set (14).
     pub const CHARACTER_SET: u32 = 0x14;
+    /// What was chosen from a menu (19).
+    pub const MENU_RESULT: u32 = 0x19;
     /// Maximum APDU size, big endian (1A).
     pub const MAXIMUM_APDU: u32 = 0x1A;
     /// Kind of diagnosis (1B).
     pub const DIAGNOSIS_KIND: u32 = 0x1B;
+    /// Open pre-authorisations (23), a list of 08.
+    pub const OPEN_PRE_AUTHORIZATIONS: u32 = 0x23;
     /// Display texts (24), a list of 07.
     pub const DISPLAY_TEXTS: u32 = 0x24;
     /// Print texts (25), 09 and 07 in order.
@@ -31,28 +37,98 @@ pub mod tag {
     pub const PERMITTED_COMMANDS: u32 = 0x26;
     /// Character sets (27), one 14 selects.
     pub const CHARACTER_SETS: u32 = 0x27;
+    /// A menu (2B).
+    pub const MENU: u32 = 0x2B;
+    /// An entry of a menu (2C).
+    pub const MENU_ENTRY: u32 = 0x2C;
     /// Files (2D).
     pub const FILE: u32 = 0x2D;
+    /// Details of a payment (2F), with 1F10 to 1F12.
+    pub const PAYMENT_DETAILS: u32 = 0x2F;
+    /// An amount in a currency (31), inside E2.
+    pub const AMOUNT_INFORMATION: u32 = 0x31;
+    /// Something to be typed (32).
+    pub const INPUT: u32 = 0x32;
     /// Clock of the terminal (34), with 1F0E and 1F0F.
     pub const TERMINAL_CLOCK: u32 = 0x34;
     /// ZVT card type (41), needed from 256 on.
     pub const CARD_TYPE: u32 = 0x41;
+    /// Label of an application (42).
+    pub const APPLICATION_LABEL: u32 = 0x42;
+    /// Identifier of an application (43).
+    pub const APPLICATION_ID: u32 = 0x43;
+    /// Card type of the network operator (49).
+    pub const OPERATOR_CARD_TYPE: u32 = 0x49;
     /// An application of the card (60).
     pub const APPLICATION: u32 = 0x60;
+    /// Kind of bonus (C1), inside E1.
+    pub const BONUS_KIND: u32 = 0xC1;
+    /// Bonus points (C2).
+    pub const BONUS_POINTS: u32 = 0xC2;
+    /// Bonus points that are left (C3).
+    pub const BONUS_POINTS_LEFT: u32 = 0xC3;
+    /// Bonus points as money (C5).
+    pub const BONUS_AMOUNT: u32 = 0xC5;
+    /// Bonus (E1).
+    pub const BONUS: u32 = 0xE1;
+    /// Currency conversion (E2).
+    pub const CURRENCY_CONVERSION: u32 = 0xE2;
+    /// What the PT is (E4), in the completion of 05 01.
+    pub const DEVICE: u32 = 0xE4;
+    /// Step of a reservation (1F06), see [`crate::tables::bit_fields::RESERVATION_KIND`].
+    pub const RESERVATION_KIND: u32 = 0x1F06;
     /// Receipt kind (1F07).
     pub const RECEIPT_KIND: u32 = 0x1F07;
+    /// The greatest amount that a pre-authorisation can have (1F0B).
+    pub const MAXIMUM_PRE_AUTHORIZATION: u32 = 0x1F0B;
     /// Date as YYYYMMDD, BCD (1F0E).
     pub const DATE: u32 = 0x1F0E;
     /// Time as HHMMSS, BCD (1F0F).
     pub const TIME: u32 = 0x1F0F;
+    /// How the cardholder was checked (1F10).
+    pub const CARDHOLDER_AUTHENTICATION: u32 = 0x1F10;
+    /// Whether the host was asked (1F11).
+    pub const ONLINE_FLAG: u32 = 0x1F11;
+    /// How the card was read (1F12).
+    pub const CARD_TECHNOLOGY: u32 = 0x1F12;
     /// Extended error code of the vendor (1F16).
     pub const EXTENDED_ERROR_CODE: u32 = 0x1F16;
     /// Extended error text of the vendor (1F17).
     pub const EXTENDED_ERROR_TEXT: u32 = 0x1F17;
+    /// Kind of an amount (1F1D), inside 31.
+    pub const AMOUNT_KIND: u32 = 0x1F1D;
+    /// Decimals of an amount (1F1E).
+    pub const DECIMALS: u32 = 0x1F1E;
+    /// An amount (1F20), inside 31.
+    pub const AMOUNT: u32 = 0x1F20;
+    /// A currency (1F21).
+    pub const CURRENCY: u32 = 0x1F21;
+    /// Cash paid out with a payment (1F25).
+    pub const CASHBACK: u32 = 0x1F25;
     /// Long trace number, BCD (1F2B); BMP 0B is zero then.
     pub const LONG_TRACE_NUMBER: u32 = 0x1F2B;
+    /// Tip (1F36).
+    pub const TIP: u32 = 0x1F36;
+    /// What is typed: text, number or amount (1F38), inside 32.
+    pub const INPUT_MODE: u32 = 0x1F38;
+    /// How many seconds there are for typing (1F39).
+    pub const INPUT_TIMEOUT: u32 = 0x1F39;
+    /// What was typed (1F3A), inside 32.
+    pub const INPUT_RESULT: u32 = 0x1F3A;
+    /// What may follow a payment (1F3B): bit 0, a tip.
+    pub const TRANSACTION_INFORMATION: u32 = 0x1F3B;
+    /// Name of the device (1F40), inside E4.
+    pub const DEVICE_NAME: u32 = 0x1F40;
+    /// Software of the device (1F41).
+    pub const DEVICE_SOFTWARE: u32 = 0x1F41;
+    /// Serial number of the device (1F42).
+    pub const SERIAL_NUMBER: u32 = 0x1F42;
+    /// State of the device (1F43).
+    pub const DEVICE_STATE: u32 = 0x1F43;
     /// Terminal id (1F44), in the completion of 05 01.
     pub const TERMINAL_ID: u32 = 0x1F44;
+    /// What is left to spend (1F6A); a first nibble D makes it negative.
+    pub const REMAINING_AMOUNT: u32 = 0x1F6A;
 }
 
 /// The objects of one container, in their order.

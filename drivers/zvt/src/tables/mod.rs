@@ -6,6 +6,7 @@ pub mod card_types;
 pub mod characters;
 pub mod commands;
 pub mod intermediate_status;
+pub mod languages;
 pub mod result_codes;
 pub mod tags;
 pub mod terminal_status;
