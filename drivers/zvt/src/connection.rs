@@ -175,6 +175,8 @@ impl Connection {
             Ok(Drained::Result) => Err(Reason::new(Cause::Busy, "the terminal is still at another payment")),
             Ok(Drained::OutOfStep) => Ok(false),
             Ok(Drained::Nothing) if !is_idle => Ok(self.registered.is_some()),
+            // The terminal may have been switched off and on meanwhile, and forgotten who we are.
+            Ok(Drained::Nothing | Drained::Chatter) if !self.transport.hears_restarts() => Ok(false),
             Ok(Drained::Nothing | Drained::Chatter) => match self.plain_status(audience).await {
                 Ok(Status::Busy) => Err(Reason::new(Cause::Busy, "the terminal is busy")),
                 Ok(Status::Told(_) | Status::NotTold) => Ok(self.registered.is_some()),

@@ -1,11 +1,12 @@
-//! How the driver `zvt-tcp` is made from its settings.
+//! How the drivers are made from their settings.
 
 use tillswitch_core::{DriverFactory, Identity, Settings, SettingsError, TerminalDriver};
 
 use crate::driver::ZvtDriver;
-use crate::settings::{TcpSettings, ZvtSettings};
+use crate::settings::{SerialSettings, TcpSettings, ZvtSettings};
 use crate::timing::Timing;
 use crate::transport::Transport;
+use crate::transport::serial::SerialTransport;
 use crate::transport::tcp::TcpTransport;
 use crate::transport::tls::Tls;
 
@@ -44,6 +45,44 @@ impl DriverFactory for ZvtTcpFactory {
         let settings = TcpSettings::read(settings)?;
         let transport = self.line(&settings).map_err(|fault| vec![fault])?;
         Ok(Box::new(ZvtDriver::new(Box::new(transport), settings.zvt, self.timing.clone())))
+    }
+}
+
+/// Makes drivers for ZVT terminals on a serial line, or on USB in serial mode: `driver = "zvt-serial"`.
+///
+/// ```
+/// use tillswitch_core::{DriverFactory, Settings};
+/// use tillswitch_zvt::ZvtSerialFactory;
+///
+/// let settings = Settings::new("bar").with("device", "/dev/ttyUSB0");
+/// let factory = ZvtSerialFactory::default();
+/// assert_eq!(factory.identity(&settings).address, "/dev/ttyUSB0");
+/// assert!(factory.build(&settings).is_ok());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ZvtSerialFactory {
+    /// The timers of every driver that is made here. What waits for the PT's next message waits for its repetitions besides.
+    pub timing: Timing,
+}
+
+impl DriverFactory for ZvtSerialFactory {
+    fn name(&self) -> &str {
+        "zvt-serial"
+    }
+
+    fn description(&self) -> &str {
+        "ZVT terminals on a serial line, or on USB in serial mode"
+    }
+
+    fn identity(&self, settings: &Settings) -> Identity {
+        let address = SerialSettings::read(settings).map(|settings| settings.device).unwrap_or_default();
+        Identity { address, ..Identity::default() }
+    }
+
+    fn build(&self, settings: &Settings) -> Result<Box<dyn TerminalDriver>, Vec<SettingsError>> {
+        let settings = SerialSettings::read(settings)?;
+        let transport = SerialTransport::new(settings.device, settings.line, &self.timing);
+        Ok(Box::new(ZvtDriver::new(Box::new(transport), settings.zvt, self.timing.with_repetitions())))
     }
 }
 

@@ -73,5 +73,5 @@ pub mod totals;
 pub mod trace;
 pub mod transport;
 
-pub use factory::{ZvtTcpFactory, driver_over};
+pub use factory::{ZvtSerialFactory, ZvtTcpFactory, driver_over};
 pub use timing::Timing;

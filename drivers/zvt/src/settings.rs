@@ -1,4 +1,4 @@
-//! What a user may set for a ZVT terminal on TCP.
+//! What a user may set for a ZVT terminal.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,13 @@ use tillswitch_core::{Currency, Settings, SettingsError};
 
 use crate::command::{Password, service_byte};
 use crate::registration::config_byte;
+use crate::transport::serial::{LineSettings, Parity, StopBits};
 
 /// The port on which terminals listen for ZVT.
 const DEFAULT_PORT: u16 = 20007;
+/// Others than 9600 are agreed on at the terminal.
+const DEFAULT_BAUD_RATE: u32 = 9600;
+const BAUD_RATES: [u32; 9] = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200, 230_400];
 const DEFAULT_PASSWORD: &str = "000000";
 
 /// Whether payments can be started on the PT's own keypad.
@@ -73,6 +77,32 @@ impl TcpSettings {
         let address = address.expect("a missing or faulty address was noted, and finish returned it");
         let zvt = zvt.expect("a faulty password was noted, and finish returned it");
         Ok(TcpSettings { address, tls, zvt })
+    }
+}
+
+/// The settings of `zvt-serial`.
+#[derive(Clone, Debug)]
+pub(crate) struct SerialSettings {
+    /// The path of the device, as it was written: a name of `/dev/serial/by-id` stays the same when adapters change places.
+    pub device: String,
+    pub line: LineSettings,
+    pub zvt: ZvtSettings,
+}
+
+impl SerialSettings {
+    pub fn read(settings: &Settings) -> Result<SerialSettings, Vec<SettingsError>> {
+        let mut reader = settings.reader();
+        let device = read_device(&mut reader);
+        let line = LineSettings {
+            baud_rate: read_baud_rate(&mut reader),
+            parity: reader.choice("parity", &[("none", Parity::None), ("odd", Parity::Odd), ("even", Parity::Even)]),
+            stop_bits: read_stop_bits(&mut reader),
+        };
+        let zvt = ZvtSettings::read(&mut reader, settings.currency);
+        reader.finish()?;
+        let device = device.expect("a missing or faulty device was noted, and finish returned it");
+        let zvt = zvt.expect("a faulty password was noted, and finish returned it");
+        Ok(SerialSettings { device, line, zvt })
     }
 }
 
@@ -161,6 +191,38 @@ fn is_host(host: &str) -> bool {
     }
 }
 
+/// Devices are named by absolute paths: what a relative one counts from would differ between a service and a shell.
+fn read_device(reader: &mut Reader<'_>) -> Option<String> {
+    let remedy = "write the path of the serial device: device = \"/dev/ttyUSB0\", or a name below /dev/serial/by-id";
+    let text: String = reader.required("device", remedy)?;
+    let is_device = std::path::Path::new(&text).is_absolute() || (cfg!(windows) && text.starts_with("COM"));
+    if !is_device {
+        reader.fault("device", format!("{text:?} is no absolute path"), remedy);
+    }
+    is_device.then_some(text)
+}
+
+fn read_baud_rate(reader: &mut Reader<'_>) -> u32 {
+    let baud_rate = reader.optional("baud_rate").unwrap_or(DEFAULT_BAUD_RATE);
+    if !BAUD_RATES.contains(&baud_rate) {
+        let rates: Vec<String> = BAUD_RATES.iter().map(u32::to_string).collect();
+        let remedy = format!("write what the terminal is set to, one of: {}", rates.join(", "));
+        reader.fault("baud_rate", format!("{baud_rate} is no speed of a serial line"), remedy);
+    }
+    baud_rate
+}
+
+fn read_stop_bits(reader: &mut Reader<'_>) -> StopBits {
+    match reader.optional("stop_bits").unwrap_or(2) {
+        1 => StopBits::One,
+        2 => StopBits::Two,
+        other => {
+            reader.fault("stop_bits", format!("{other} stop bits"), "write 1 or 2; without the line it is 2");
+            StopBits::Two
+        }
+    }
+}
+
 fn read_password(reader: &mut Reader<'_>) -> Option<Password> {
     let text = reader.optional::<String>("password").unwrap_or_else(|| DEFAULT_PASSWORD.to_owned());
     let six_digits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -202,6 +264,28 @@ mod tests {
         let faults = TcpSettings::read(&settings.with("ca", "terminal.pem").with("tsl", true)).unwrap_err();
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(paths, ["address", "ca", "password", "keypad", "tsl"]);
+    }
+
+    #[test]
+    fn a_serial_line_has_the_settings_of_the_standard() {
+        let settings = SerialSettings::read(&Settings::new("bar").with("device", "/dev/ttyUSB0")).unwrap();
+        assert_eq!(settings.device, "/dev/ttyUSB0");
+        let standard = LineSettings { baud_rate: 9600, parity: Parity::None, stop_bits: StopBits::Two };
+        assert_eq!(settings.line, standard);
+        let other = Settings::new("bar").with("device", "/dev/serial/by-id/usb-FTDI-if00").with("baud_rate", 115_200);
+        let other = SerialSettings::read(&other.with("parity", "even").with("stop_bits", 1)).unwrap();
+        let line = LineSettings { baud_rate: 115_200, parity: Parity::Even, stop_bits: StopBits::One };
+        assert_eq!(other.line, line);
+    }
+
+    #[test]
+    fn every_fault_of_a_serial_line_at_once() {
+        let settings = Settings::new("bar").with("device", "ttyUSB0").with("baud_rate", 96000).with("parity", "mark");
+        let faults = SerialSettings::read(&settings.with("stop_bits", 3).with("address", "x")).unwrap_err();
+        let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, ["device", "baud_rate", "parity", "stop_bits", "address"]);
+        let missing = SerialSettings::read(&Settings::new("bar")).unwrap_err();
+        assert!(missing[0].remedy.contains("/dev/serial/by-id"), "{}", missing[0]);
     }
 
     #[test]

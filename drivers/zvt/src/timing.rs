@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Timing {
     /// Until the connection stands.
     pub connect: Duration,
+    /// T1, on a serial line: between two bytes of a frame.
+    pub byte_gap: Duration,
+    /// T2, on a serial line: between the end of a frame and its acknowledgement.
+    pub acknowledgement: Duration,
     /// T3: between a command and its answer 80 xx or 84 xx.
     pub answer: Duration,
     /// T4: between the answer and the end of a payment. Every message of the PT restarts it.
@@ -33,6 +37,8 @@ impl Timing {
     pub fn fast() -> Timing {
         Timing {
             connect: Duration::from_secs(1),
+            byte_gap: Duration::from_millis(20),
+            acknowledgement: Duration::from_millis(100),
             answer: Duration::from_millis(500),
             completion: Duration::from_millis(800),
             minute: Duration::from_millis(800),
@@ -42,6 +48,17 @@ impl Timing {
             idle_check: Duration::from_millis(200),
             second_reading: Duration::from_millis(300),
             conversation: Duration::from_secs(10),
+        }
+    }
+
+    /// The same on a line that repeats frames: the PT's may come as late as its last repetition, so silence tells less.
+    pub(crate) fn with_repetitions(&self) -> Timing {
+        let repetitions = self.acknowledgement * 2;
+        Timing {
+            answer: self.answer + repetitions,
+            enquiry: self.enquiry + repetitions,
+            after_failure: self.after_failure + repetitions,
+            ..self.clone()
         }
     }
 
@@ -56,6 +73,8 @@ impl Default for Timing {
     fn default() -> Timing {
         Timing {
             connect: Duration::from_secs(3),
+            byte_gap: Duration::from_millis(200),
+            acknowledgement: Duration::from_secs(5),
             answer: Duration::from_secs(5),
             completion: Duration::from_secs(180),
             minute: Duration::from_secs(60),

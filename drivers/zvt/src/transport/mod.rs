@@ -63,6 +63,11 @@ pub trait Transport: Send {
         false
     }
 
+    /// Whether a PT that starts anew ends the line, so that one that is open still knows of its registration.
+    fn hears_restarts(&self) -> bool {
+        true
+    }
+
     /// Closes the line.
     async fn close(&mut self);
 
