@@ -165,12 +165,15 @@ fn judge(connection: &Connection, new: &NewPayment) -> Result<Judgement, Failure
     if let Some(first) = in_doubt(connection, new)? {
         return Ok(Judgement::Refused(Code::DocumentInDoubt, first));
     }
-    if let Some(judgement) = same_document(candidates(connection, new)?, new) {
-        return Ok(judgement);
-    }
+    let repeat = match same_document(candidates(connection, new)?, new) {
+        // A person may confirm a repeat, but not that more goes back than was paid: that is what they must read.
+        Some(suspected @ Judgement::Refused(..)) if new.keys.is_of_operator() => Some(suspected),
+        Some(judgement) => return Ok(judgement),
+        None => None,
+    };
     match original(connection, new)? {
         Some(sale) if exceeds(connection, new, &sale.payment)? => Ok(Judgement::Refused(Code::OverRefund, sale)),
-        original => Ok(Judgement::New(original)),
+        original => Ok(repeat.unwrap_or(Judgement::New(original))),
     }
 }
 
