@@ -490,8 +490,11 @@ def process():
         )),
         (6, curves(
             "Connections",
-            "Open connections by listener. Act when the public one stays near `max_connections`.",
-            [("sum by (listener) (tillswitch_http_connections)", "{{listener}}")], units.Short,
+            "Open connections by listener, and how many of them are told events as they happen. Act when the public one stays near `max_connections`, or the events near 32: no further listener gets in.",
+            [
+                ("sum by (listener) (tillswitch_http_connections)", "{{listener}}"),
+                ("sum by (listener) (tillswitch_sse_clients)", "{{listener}}, events"),
+            ], units.Short,
         )),
     ]), (6, [
         (12, curves(

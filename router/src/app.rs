@@ -171,6 +171,7 @@ impl App {
             desk,
             reloader: self.reloader(),
             sessions: Default::default(),
+            seats: Default::default(),
         };
         let inside = server::routes(server::admin::routes(calls, intake));
         let closing = closed.clone();

@@ -42,7 +42,7 @@ use shop::Shop;
 pub use table::{ALL, Kind, Metric};
 use table::{
     BUILD_INFO, CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME, HTTP_CONNECTIONS, IN_DOUBT_OLDEST, IN_DOUBT_RESOLVED, OVERHEAD,
-    RECOVERY_DURATION, RECOVERY_RECORDS,
+    RECOVERY_DURATION, RECOVERY_RECORDS, SSE_CLIENTS,
 };
 use webhooks::Webhooks;
 
@@ -72,6 +72,7 @@ struct Fixed {
     recovery: Recovery,
     public_connections: Gauge,
     admin_connections: Gauge,
+    listeners: Gauge,
     config_ok: Gauge,
     config_time: Gauge,
     runtime: Runtime,
@@ -334,6 +335,12 @@ impl Metrics {
         Connected(connections.clone())
     }
 
+    /// A client of the admin listener is told events from now on.
+    pub fn listens(&self) -> Connected {
+        self.0.fixed.listeners.increment(1.0);
+        Connected(self.0.fixed.listeners.clone())
+    }
+
     fn change_doubts(&self, change: impl FnOnce(&mut Doubts)) {
         let mut doubts = self.0.doubts.lock().expect("nothing panics while it holds the doubts");
         change(&mut doubts);
@@ -368,6 +375,7 @@ impl Fixed {
             },
             public_connections: HTTP_CONNECTIONS.gauge(&["public"]),
             admin_connections: HTTP_CONNECTIONS.gauge(&["admin"]),
+            listeners: SSE_CLIENTS.gauge(&["admin"]),
             config_ok: CONFIG_RELOAD_OK.gauge(&[]),
             config_time: CONFIG_RELOAD_TIME.gauge(&[]),
             runtime: Runtime::create(),

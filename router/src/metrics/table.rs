@@ -121,6 +121,8 @@ table! {
         "Time that the start took to settle what was open.";
     HTTP_CONNECTIONS "tillswitch_http_connections" GAUGE THINGS ["listener"]
         "Clients that are connected.";
+    SSE_CLIENTS "tillswitch_sse_clients" GAUGE THINGS ["listener"]
+        "Clients that are told events as they happen.";
     CONFIG_RELOAD_OK "tillswitch_config_last_reload_successful" GAUGE THINGS []
         "1 when the configuration was read without a fault the last time.";
     CONFIG_RELOAD_TIME "tillswitch_config_last_reload_timestamp_seconds" GAUGE SECONDS []

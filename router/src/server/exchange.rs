@@ -69,6 +69,11 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
+/// In the extensions of an answer that only tells a present client more and more: it is over when the client has closed its
+/// side. Whoever closes it behind an ordinary request still gets the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct UntilClientLeaves;
+
 /// How an exchange ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -108,6 +113,9 @@ pub(super) async fn answer<S: Transport, H: Handler>(
             Poll::Ready(Err(_)) => Poll::Ready(End::Lost),
             // hyper is content to wait for the next request, which it will not get: this exchange is over.
             Poll::Pending if progress.written.load(Ordering::Relaxed) => Poll::Ready(End::Open(progress.notice())),
+            Poll::Pending if progress.until_client_leaves.load(Ordering::Relaxed) && lock(&wire).ended => {
+                Poll::Ready(End::Lost)
+            }
             Poll::Pending => Poll::Pending,
         }
     })
@@ -130,6 +138,8 @@ async fn respond<H: Handler>(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     *lock(&progress.notice) = response.extensions_mut().remove();
+    let until_client_leaves = response.extensions_mut().remove::<UntilClientLeaves>().is_some();
+    progress.until_client_leaves.store(until_client_leaves, Ordering::Relaxed);
     let progress = progress.clone();
     Ok(response.map(|body| Tracked { body: Box::pin(body), ended: false, progress }))
 }
@@ -147,6 +157,8 @@ struct Progress {
     complete: AtomicBool,
     /// Everything that was taken has been given to the socket.
     written: AtomicBool,
+    /// Nobody is told anything more once the client has closed its side.
+    until_client_leaves: AtomicBool,
     notice: Mutex<Option<Delivered>>,
 }
 

@@ -27,7 +27,7 @@ mod wire;
 pub use answer::{ErrorBody, error};
 pub use counted::Counted;
 pub use delivery::Delivered;
-pub use exchange::{Handler, Peer, routes};
+pub use exchange::{Handler, Peer, UntilClientLeaves, routes};
 pub use limits::Limits;
 pub use listener::{Drained, serve, serve_with};
 pub use wire::{Accept, Plain, Transport};

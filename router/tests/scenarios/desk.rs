@@ -1,5 +1,6 @@
 //! Does whoever runs the shop move money only as wished, and once?
 
+mod listeners;
 mod pay;
 pub mod puppet;
 mod settle;

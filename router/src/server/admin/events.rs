@@ -1,31 +1,32 @@
 //! What is told as it happens: server-sent events (WHATWG HTML, 9.2).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use warp::Reply;
 use warp::reply::Response;
 use warp::sse::{self, Event as Sent};
 
 use crate::answer::Answer;
 use crate::code::Code;
-use crate::events::Events;
+use crate::life::Life;
+use crate::metrics::Connected;
+use crate::server::UntilClientLeaves;
 
-/// A comment now and then finds out who has left.
+/// A comment now and then finds out who is gone without having closed the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Listeners at most.
 const LISTENERS: usize = 32;
 
-static LISTENING: AtomicUsize = AtomicUsize::new(0);
-
 /// A stream of events from now on. Whoever lags too far behind gets the event `reload`: look at the payments anew.
-pub fn stream(events: &Events) -> Result<Response, Answer> {
-    let seat = Seat::take().ok_or_else(|| {
+pub fn stream(life: &Life, seats: &Seats) -> Result<Response, Answer> {
+    let seat = seats.take(life).ok_or_else(|| {
         Answer::error(429, Code::TooMany, format!("{LISTENERS} listeners are here already; close one of them"))
     })?;
-    let state = (events.listen(), events.over(), seat);
+    let state = (life.events.listen(), life.events.over(), seat);
     let sent = stream::unfold(state, |(mut events, mut over, seat)| async move {
         let received = tokio::select! {
             biased;
@@ -40,22 +41,30 @@ pub fn stream(events: &Events) -> Result<Response, Answer> {
         };
         Some((Ok::<_, std::convert::Infallible>(sent), (events, over, seat)))
     });
-    Ok(sse::reply(sse::keep_alive().interval(KEEP_ALIVE).stream(sent)).into_response())
+    let mut response = sse::reply(sse::keep_alive().interval(KEEP_ALIVE).stream(sent)).into_response();
+    response.extensions_mut().insert(UntilClientLeaves);
+    Ok(response)
 }
 
-/// One of the places for listeners.
-struct Seat;
+/// The places for listeners of one router. Cheap to clone.
+#[derive(Clone)]
+pub struct Seats(Arc<Semaphore>);
 
-impl Seat {
-    fn take() -> Option<Seat> {
-        let taken =
-            LISTENING.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| (now < LISTENERS).then_some(now + 1));
-        taken.is_ok().then_some(Seat)
+impl Default for Seats {
+    fn default() -> Seats {
+        Seats(Arc::new(Semaphore::new(LISTENERS)))
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        LISTENING.fetch_sub(1, Ordering::AcqRel);
+impl Seats {
+    fn take(&self, life: &Life) -> Option<Seat> {
+        let place = self.0.clone().try_acquire_owned().ok()?;
+        Some(Seat { _place: place, _counted: life.metrics.listens() })
     }
+}
+
+/// One of the places, given back when it is dropped.
+struct Seat {
+    _place: OwnedSemaphorePermit,
+    _counted: Connected,
 }

@@ -35,6 +35,7 @@ use crate::journal::{History, JournalError};
 use crate::life::Life;
 use crate::reload::Reloader;
 use crate::terminals::{NotDone, Refusal, Report, Terminal, Terminals, Work};
+use events::Seats;
 use guard::Sessions;
 use table::{Call, Found};
 
@@ -55,6 +56,8 @@ pub struct Admin {
     pub reloader: Reloader,
     /// Who is logged in.
     pub sessions: Sessions,
+    /// The places for those who listen to the events.
+    pub seats: Seats,
 }
 
 /// All routes of the admin listener.
@@ -110,7 +113,7 @@ impl Admin {
         }
         let answer = match call {
             Call::Metrics => return Ok(self.metrics()),
-            Call::Events => return events::stream(&self.life.events),
+            Call::Events => return events::stream(&self.life, &self.seats),
             Call::LogIn => return self.log_in(asked),
             Call::LogOut => {
                 self.sessions.close(&asked.headers);

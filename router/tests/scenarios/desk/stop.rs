@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{check_refused, history, order, rows, start, until_payments, wish};
+use super::{Listener, check_refused, history, order, rows, start, until_payments, wish};
 use crate::harness::*;
 
 #[tokio::test]
@@ -55,9 +55,10 @@ async fn a_running_one_is_asked_and_its_outcome_decides() {
     assert_eq!(history(&scene, &first).await.last().unwrap().1, "driver");
 
     // The card was read already: the terminal does not stop, and what it says counts.
+    let mut listener = Listener::open(&scene).await;
     let second = start(&scene, "payments", "key-2", wish("2", "2")).await;
-    scene.until_busy("counter").await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Behind its "insert card" comes a second line, when it has the card and asks the host.
+    listener.until(|heard| heard.matches("event:line").count() == 2).await;
     let reply = order(&scene, &format!("payments/{second}/abort")).await;
     assert_eq!(reply.status, 202, "{}", reply.text);
     scene.until_state(&second, "approved").await;
