@@ -395,7 +395,7 @@ def webhooks():
         )),
         (8, curves(
             "Turned away",
-            "Webhooks per second that started no payment, by reason. Act on unknown-register and unknown-payment-event at once: a sale was not charged; on bad-signature when it repeats.",
+            "Webhooks per second that started no payment, by reason. Act on unknown_register and unknown_payment_event at once: a sale was not charged; on bad_signature when it repeats.",
             [("sum by (reason) (rate(tillswitch_webhook_rejected_total[$__rate_interval])) > 0", "{{reason}}")],
             units.RequestsPerSecond, stacked=True, empty="none turned away",
         )),

@@ -88,7 +88,7 @@ table! {
     WEBHOOK_REQUESTS "tillswitch_webhook_requests_total" COUNTER THINGS ["source", "status_class"]
         "Webhooks by the class of their answer.";
     WEBHOOK_REJECTED "tillswitch_webhook_rejected_total" COUNTER THINGS ["reason"]
-        "Webhooks that started no payment, by the code of their answer.";
+        "Webhooks that started no payment, by why they were turned away.";
     WEBHOOK_DUPLICATES "tillswitch_webhook_duplicates_total" COUNTER THINGS ["source"]
         "Webhooks that were repeats and got the answer of their payment.";
     WEBHOOK_SIGNATURES "tillswitch_webhook_signatures_total" COUNTER THINGS ["key"]

@@ -91,6 +91,24 @@ fn every_label_value_is_there_from_the_start() {
     check(&metrics, "tillswitch_terminal_up{terminal=\"counter\",driver=\"zvt-tcp\"} 1");
 }
 
+/// Who asks for a reason must not have to guess how its words are joined.
+#[test]
+fn the_words_of_closed_lists_are_joined_by_underscores() {
+    let text = one().render();
+    for label in ["reason", "outcome", "operation", "kind", "stage", "how", "result", "op", "queue", "listener"] {
+        let before = format!("{label}=\"");
+        let values = text.split(&before).skip(1).filter_map(|rest| rest.split('"').next());
+        let odd: Vec<&str> =
+            values.filter(|value| !value.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).collect();
+        assert!(odd.is_empty(), "{label}: {odd:?}");
+    }
+    for reason in
+        ["bad_signature", "stale_timestamp", "too_large", "malformed", "unknown_register", "conflict", "overloaded"]
+    {
+        check(&one(), &format!("tillswitch_webhook_rejected_total{{reason=\"{reason}\"}} 0"));
+    }
+}
+
 #[test]
 fn ten_registers_stay_within_the_budget() {
     let names: Vec<(String, String)> = (1..=10).map(|n| (format!("POS-{n:02}"), format!("terminal-{n:02}"))).collect();

@@ -10,27 +10,27 @@ use crate::code::Code;
 /// Who sends webhooks. One so far; another point of sale gets a word of its own.
 const SOURCE: &str = "xentral";
 const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
-/// Why a webhook was turned away.
-const REJECTIONS: [Code; 19] = [
-    Code::Malformed,
-    Code::BadAmount,
-    Code::UnknownOperation,
-    Code::BadSignature,
-    Code::UnknownRegister,
-    Code::AmbiguousRegister,
-    Code::UnknownPaymentEvent,
-    Code::ConflictingRepeat,
-    Code::SuspectedRepeat,
-    Code::DocumentInDoubt,
-    Code::OverRefund,
-    Code::TooOld,
-    Code::TerminalBusy,
-    Code::TerminalInDoubt,
-    Code::JournalUnavailable,
-    Code::ShuttingDown,
-    Code::TooLarge,
-    Code::TooMany,
-    Code::Timeout,
+/// Why a webhook was turned away, by the code of its answer. Labels are words with underscores here as everywhere.
+const REJECTIONS: [(Code, &str); 19] = [
+    (Code::Malformed, "malformed"),
+    (Code::BadAmount, "bad_amount"),
+    (Code::UnknownOperation, "unknown_operation"),
+    (Code::BadSignature, "bad_signature"),
+    (Code::UnknownRegister, "unknown_register"),
+    (Code::AmbiguousRegister, "ambiguous_register"),
+    (Code::UnknownPaymentEvent, "unknown_payment_event"),
+    (Code::ConflictingRepeat, "conflict"),
+    (Code::SuspectedRepeat, "suspected_repeat"),
+    (Code::DocumentInDoubt, "document_in_doubt"),
+    (Code::OverRefund, "over_refund"),
+    (Code::TooOld, "stale_timestamp"),
+    (Code::TerminalBusy, "terminal_busy"),
+    (Code::TerminalInDoubt, "terminal_in_doubt"),
+    (Code::JournalUnavailable, "journal_unavailable"),
+    (Code::ShuttingDown, "shutting_down"),
+    (Code::TooLarge, "too_large"),
+    (Code::TooMany, "overloaded"),
+    (Code::Timeout, "timeout"),
 ];
 
 pub(super) struct Webhooks {
@@ -44,7 +44,7 @@ impl Webhooks {
     pub(super) fn create() -> Webhooks {
         Webhooks {
             statuses: STATUS_CLASSES.map(|class| WEBHOOK_REQUESTS.counter(&[SOURCE, class])),
-            rejections: REJECTIONS.map(|code| (code, WEBHOOK_REJECTED.counter(&[code.name()]))).into(),
+            rejections: REJECTIONS.map(|(code, reason)| (code, WEBHOOK_REJECTED.counter(&[reason]))).into(),
             duplicates: WEBHOOK_DUPLICATES.counter(&[SOURCE]),
             ack: WEBHOOK_ACK.histogram(&[SOURCE]),
         }

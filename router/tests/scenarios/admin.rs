@@ -79,8 +79,8 @@ async fn metrics_count_what_happened() {
         ("tillswitch_payments_in_progress{register=\"POS-01\",terminal=\"counter\"}", 0.0),
         ("tillswitch_webhook_duplicates_total{source=\"xentral\"}", 1.0),
         ("tillswitch_webhook_rejected_total{reason=\"malformed\"}", 1.0),
-        ("tillswitch_webhook_rejected_total{reason=\"bad-amount\"}", 1.0),
-        ("tillswitch_webhook_rejected_total{reason=\"bad-signature\"}", 0.0),
+        ("tillswitch_webhook_rejected_total{reason=\"bad_amount\"}", 1.0),
+        ("tillswitch_webhook_rejected_total{reason=\"bad_signature\"}", 0.0),
         ("tillswitch_journal_read_only", 0.0),
     ] {
         assert_eq!(metric(&scene, series).await, value, "{series}");

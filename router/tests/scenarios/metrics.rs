@@ -106,7 +106,7 @@ async fn connections_and_what_no_route_sees_are_counted() {
         .write_all(b"POST /webhook/pos-payment HTTP/1.1\r\nHost: till\r\nContent-Length: 1000000\r\n\r\n")
         .await
         .unwrap();
-    let rejected = "tillswitch_webhook_rejected_total{reason=\"too-large\"}";
+    let rejected = "tillswitch_webhook_rejected_total{reason=\"too_large\"}";
     until("the large one is counted", async || value(&scrape(&scene).await, rejected) == 1.0).await;
     let text = scrape(&scene).await;
     assert_eq!(value(&text, "tillswitch_webhook_requests_total{source=\"xentral\",status_class=\"4xx\"}"), 1.0);
