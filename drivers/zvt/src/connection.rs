@@ -3,7 +3,7 @@
 use tillswitch_core::{Cause, Reason};
 use tokio::time::Instant;
 
-use crate::apdu::control;
+use crate::apdu::{Apdu, control};
 use crate::bmp::BmpError;
 use crate::charset::Charset;
 use crate::collector;
@@ -202,39 +202,49 @@ impl Connection {
         }
     }
 
-    /// Reads and answers what has come while nobody asked.
+    /// Reads and answers what has come while nobody asked. Whoever was not answered in time has gone on: the PT takes the next
+    /// answer for that to its latest message. So once there is a result among them, no answer up to it may be positive.
     async fn drain(&mut self, audience: &mut Audience<'_>) -> Result<Drained, Reason> {
+        let (arrived, end) = self.arrived();
+        let is_result = |apdu: &Apdu| apdu.control() == control::STATUS_INFORMATION;
+        let results_end = arrived.iter().rposition(is_result).map_or(0, |last| last + 1);
         let mut drained = Drained::Nothing;
-        while let Some(apdu) = self.transport.arrived()? {
-            let answer = match Reply::parse(&apdu, self.charset()) {
-                Reply::StatusInformation(fields) => {
-                    audience.late(&Late::new(&fields, self.settings.currency, self.charset())).await;
-                    drained = Drained::Result;
-                    command::goods_not_issued()
-                }
-                Reply::Positive { .. } | Reply::Negative { .. } => {
-                    drained = drained.max(Drained::OutOfStep);
-                    continue;
-                }
-                Reply::Other(apdu) if apdu.is_answer() => {
-                    drained = drained.max(Drained::OutOfStep);
-                    continue;
-                }
-                Reply::Menu(_) | Reply::InputRequest(_) | Reply::BlockedListQuery(_) | Reply::Other(_) => {
-                    command::unknown_command()
-                }
-                Reply::IntermediateStatus(_)
-                | Reply::Completion(_)
-                | Reply::Abort(_)
-                | Reply::PrintLine(_)
-                | Reply::PrintBlock(_)
-                | Reply::SetClock { .. }
-                | Reply::DisplayText(_) => command::positive(),
+        for (place, apdu) in arrived.iter().enumerate() {
+            drained = drained.max(self.came_unasked(apdu, audience).await);
+            let answer = match apdu {
+                apdu if apdu.is_answer() => continue,
+                _ if place < results_end => command::goods_not_issued(),
+                apdu => answer_to_chatter(&Reply::parse(apdu, self.charset())),
             };
-            drained = drained.max(Drained::Chatter);
-            self.transport.send(&answer, Delivery::Repeatable).await.map_err(|error| error.reason)?;
+            // A line that has ended meanwhile takes no answer; what was said on it is filed all the same.
+            if end.is_none() {
+                self.transport.send(&answer, Delivery::Repeatable).await.map_err(|error| error.reason)?;
+            }
         }
-        Ok(drained)
+        end.map_or(Ok(drained), Err)
+    }
+
+    /// What has arrived, and why no more will.
+    fn arrived(&mut self) -> (Vec<Apdu>, Option<Reason>) {
+        let mut arrived = Vec::new();
+        loop {
+            match self.transport.arrived() {
+                Ok(Some(apdu)) => arrived.push(apdu),
+                Ok(None) => return (arrived, None),
+                Err(reason) => return (arrived, Some(reason)),
+            }
+        }
+    }
+
+    async fn came_unasked(&mut self, apdu: &Apdu, audience: &mut Audience<'_>) -> Drained {
+        match Reply::parse(apdu, self.charset()) {
+            Reply::StatusInformation(fields) => {
+                audience.late(&Late::new(&fields, self.settings.currency, self.charset())).await;
+                Drained::Result
+            }
+            _ if apdu.is_answer() => Drained::OutOfStep,
+            _ => Drained::Chatter,
+        }
     }
 
     async fn open(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
@@ -338,6 +348,16 @@ impl Connection {
     /// Whether the line is closed after each payment.
     pub fn is_per_payment(&self) -> bool {
         self.settings.connection == settings::Connection::PerPayment
+    }
+}
+
+/// The answer to a message that came while nobody asked and is no result.
+fn answer_to_chatter(reply: &Reply) -> Apdu {
+    match reply {
+        Reply::Menu(_) | Reply::InputRequest(_) | Reply::BlockedListQuery(_) | Reply::Other(_) => {
+            command::unknown_command()
+        }
+        _ => command::positive(),
     }
 }
 

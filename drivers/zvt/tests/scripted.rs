@@ -133,6 +133,31 @@ async fn a_result_that_waits_on_the_line_is_sent_back_and_nothing_starts() {
     assert!(session.recorded.is_empty());
 }
 
+/// The terminal asked twice in vain and then told its result: what it hears first, it takes for the answer to that.
+#[tokio::test]
+async fn no_answer_to_what_came_before_a_waiting_result_accepts_it() {
+    let (listener, mut driver) = scripted().await;
+    let mut session = TestSession::new();
+    let first = async {
+        let mut script = Script::accept(&listener).await;
+        script.introduce().await;
+        script.approve().await;
+        script
+    };
+    let (result, mut script) = tokio::join!(execute(&mut *driver, &mut session), first);
+    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    script.say("80 00 00 04 FF 01 0A 04 FF 01 0E 04 0F 0C 27 00 04 00 00 00 00 99 00 49 09 78").await;
+    let mut session = TestSession::new();
+    let second = async {
+        for _ in 0..3 {
+            script.hear("84 66 00").await;
+        }
+    };
+    let (result, ()) = tokio::join!(execute(&mut *driver, &mut session), second);
+    assert_eq!(not_started(&result), Cause::Busy);
+    assert!(matches!(session.late.as_slice(), [(None, Outcome::Approved(late))] if late.amount.minor() == 9900));
+}
+
 #[tokio::test]
 async fn a_terminal_that_never_answers_06_20_is_paid_at_without() {
     let (listener, mut driver) = scripted().await;
