@@ -55,6 +55,8 @@ pub(crate) struct Payment {
     sent_back: Option<SentBack>,
     /// The PT said 27 00 and then something that does not go with it.
     contradicted: bool,
+    /// The PT went on after a failed 04 0F, as it does for a second PIN. The result of that must come.
+    carried_on: bool,
     /// Our 80 00 00 to a 27 00 was sent: if it arrived, the PT keeps the payment.
     acknowledged: bool,
     /// The PT told the result of the payment before this one once more.
@@ -123,6 +125,7 @@ impl Payment {
             heard: Heard::Nothing,
             sent_back: None,
             contradicted: false,
+            carried_on: false,
             acknowledged: false,
             repeats_previous: false,
             enquiries: 0,
@@ -213,6 +216,7 @@ impl Payment {
         if status.timeout_minutes.is_some() {
             self.minutes = status.timeout_minutes;
         }
+        self.carried_on |= matches!(self.heard, Heard::Failed(_));
         let mut actions = self.acknowledge();
         actions.push(Action::Show(messages::progress(status)));
         actions
@@ -277,6 +281,7 @@ impl Payment {
             Stage::Recording(approval) => {
                 self.heard = Heard::Approved(approval);
                 self.acknowledged = true;
+                self.carried_on = false;
                 self.acknowledge()
             }
             other @ (Stage::Commanded | Stage::Running | Stage::Ended) => {
@@ -307,6 +312,7 @@ impl Payment {
             details.terminal_id = details.terminal_id.take().or_else(|| self.asked.terminal_id.clone());
         }
         self.heard = Heard::Failed(outcome);
+        self.carried_on = false;
         self.acknowledge()
     }
 
@@ -317,7 +323,7 @@ impl Payment {
                 self.completion_after_enquiry(completion)
             }
             Stage::Running | Stage::Recording(_) | Stage::Ended => {
-                let end = self.verdict_of_completion();
+                let end = self.verdict_of_own_completion();
                 self.acknowledge_and_finish(end)
             }
         }
@@ -329,6 +335,8 @@ impl Payment {
         if status.is_some() {
             self.enquiries_open -= 1;
         }
+        // If that was the payment's own, a result is missing, however ready the PT is afterwards.
+        self.contradicted |= status.is_none() && self.carried_on;
         match (status, &self.heard) {
             (Some(terminal_status::READY), Heard::Failed(_)) | (None, Heard::Approved(_)) => {
                 let end = self.verdict_of_completion();

@@ -10,6 +10,15 @@ use crate::reply::Abort;
 const PARTIAL_REFUSED: &str = "partial-refused";
 
 impl Payment {
+    /// 06 0F alone. After an error it ends a payment that failed, unless the PT had gone on since and told no result of that:
+    /// a result that was lost may have been an approval.
+    pub(super) fn verdict_of_own_completion(&self) -> End {
+        match (&self.sent_back, &self.heard) {
+            (None, Heard::Failed(_)) if self.carried_on => Err(result_missing()),
+            _ => self.verdict_of_completion(),
+        }
+    }
+
     /// 06 0F, or the readiness that stands for it.
     pub(super) fn verdict_of_completion(&self) -> End {
         match (&self.sent_back, &self.heard) {
@@ -57,6 +66,11 @@ fn partial_refused(said: &Details) -> Outcome {
 fn not_recorded() -> DriverError {
     let message = "the approval could not be stored, so the terminal was told to take it back";
     DriverError::in_doubt(Cause::NotStored, message)
+}
+
+fn result_missing() -> DriverError {
+    let message = "the terminal went on after an error and ended well, yet told no result of that";
+    DriverError::in_doubt(Cause::Contradiction, message)
 }
 
 fn contradiction() -> DriverError {
