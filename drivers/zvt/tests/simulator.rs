@@ -100,6 +100,7 @@ transcripts! {
     wrong_password
     unknown_command
     four_byte_acknowledgement
+    half_a_command
 }
 
 fn folder() -> PathBuf {

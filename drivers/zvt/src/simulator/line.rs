@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tillswitch_core::async_trait;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
 use crate::apdu::{Apdu, ApduDecoder};
 
@@ -39,11 +40,21 @@ pub(super) trait Line: Send {
 pub(super) struct StreamLine<S> {
     stream: S,
     decoder: ApduDecoder,
+    /// How long it waits for the next piece of a message (T3); then the line is of no use any more.
+    t3: Duration,
+    heard: Instant,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamLine<S> {
-    pub fn new(stream: S) -> StreamLine<S> {
-        StreamLine { stream, decoder: ApduDecoder::new(MAXIMUM_DATA) }
+    pub fn new(stream: S, t3: Duration) -> StreamLine<S> {
+        StreamLine { stream, decoder: ApduDecoder::new(MAXIMUM_DATA), t3, heard: Instant::now() }
+    }
+
+    async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.decoder.pending() {
+            0 => self.stream.read(bytes).await,
+            _ => timeout_at(self.heard + self.t3, self.stream.read(bytes)).await?,
+        }
     }
 }
 
@@ -75,10 +86,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Line for StreamLine<S> {
             if let Some(apdu) = self.decoder.next_apdu().map_err(io::Error::other)? {
                 return Ok(apdu);
             }
-            match self.stream.read(&mut bytes).await? {
+            match self.read(&mut bytes).await? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => self.decoder.push(&bytes[..count]),
             }
+            self.heard = Instant::now();
         }
     }
 }

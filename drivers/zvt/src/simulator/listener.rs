@@ -137,12 +137,13 @@ async fn accept(socket: Option<&TcpListener>) -> TcpStream {
 
 /// A link that came in at the port.
 async fn arrive(stream: TcpStream, terminal: Arc<Terminal>, place: Arc<Semaphore>) {
+    let t3 = terminal.options.timing.answer;
     let Some(encryption) = &terminal.options.encryption else {
-        return link(Box::new(StreamLine::new(stream)), terminal, place).await;
+        return link(Box::new(StreamLine::new(stream, t3)), terminal, place).await;
     };
-    let shaken = tokio::time::timeout(terminal.options.timing.answer, encryption.accept(stream)).await;
+    let shaken = tokio::time::timeout(t3, encryption.accept(stream)).await;
     if let Ok(Ok(stream)) = shaken {
-        link(Box::new(StreamLine::new(stream)), terminal, place).await;
+        link(Box::new(StreamLine::new(stream, t3)), terminal, place).await;
     }
 }
 

@@ -179,7 +179,8 @@ impl Simulator {
     /// # Errors
     /// When it has been stopped.
     pub async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> io::Result<()> {
-        self.listener.serve(Box::new(StreamLine::new(stream))).await
+        let line = StreamLine::new(stream, self.terminal.options.timing.answer);
+        self.listener.serve(Box::new(line)).await
     }
 
     /// Somebody uses the keypad for a sale. The receipt number.

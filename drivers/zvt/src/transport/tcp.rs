@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tillswitch_core::{Cause, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::stream::{ByteStream, Connector, Tcp};
 use super::tls::Mistrust;
@@ -28,7 +28,7 @@ pub struct TcpTransport {
     address: String,
     connector: Box<dyn Connector>,
     connect: Duration,
-    write: Duration,
+    t3: Duration,
     line: Option<Line>,
     /// What was skipped in front of the first answer of the line that is open, or was open last.
     banner: Vec<u8>,
@@ -43,18 +43,21 @@ struct Line {
     unsure: Option<Vec<u8>>,
     /// A money command is on its way: the end of this line is a reset.
     resets: bool,
+    /// When the last bytes came.
+    heard: Instant,
 }
 
 impl TcpTransport {
-    /// A line to `address`, closed. `connect` limits opening it, `write` handing one message to the network.
-    pub fn new(address: String, connect: Duration, write: Duration) -> TcpTransport {
+    /// A line to `address`, closed. `connect` limits opening it, `t3` handing one message to the network, and the wait for the
+    /// next piece of a message of the PT.
+    pub fn new(address: String, connect: Duration, t3: Duration) -> TcpTransport {
         let tcp = Tcp(address.clone());
-        TcpTransport::over(Box::new(tcp), address, connect, write)
+        TcpTransport::over(Box::new(tcp), address, connect, t3)
     }
 
     /// The same over any stream of bytes; `address` is only the name of the PT in messages.
-    pub fn over(connector: Box<dyn Connector>, address: String, connect: Duration, write: Duration) -> TcpTransport {
-        TcpTransport { address, connector, connect, write, line: None, banner: Vec::new(), ended_in_order: false }
+    pub fn over(connector: Box<dyn Connector>, address: String, connect: Duration, t3: Duration) -> TcpTransport {
+        TcpTransport { address, connector, connect, t3, line: None, banner: Vec::new(), ended_in_order: false }
     }
 
     async fn connected(&mut self) -> Result<Box<dyn ByteStream>, Reason> {
@@ -147,8 +150,7 @@ impl Transport for TcpTransport {
         self.banner.clear();
         self.ended_in_order = false;
         let stream = self.connected().await?;
-        self.line =
-            Some(Line { stream, decoder: ApduDecoder::new(MAXIMUM_DATA), unsure: Some(Vec::new()), resets: false });
+        self.line = Some(Line::new(stream));
         Ok(())
     }
 
@@ -171,7 +173,7 @@ impl Transport for TcpTransport {
         }
         tracing::trace!(target: "tillswitch_zvt::frames", "{}", trace::line(Direction::Ecr, apdu));
         let mut written = 0;
-        let writing = timeout(self.write, write_all(&mut *line.stream, &bytes, &mut written)).await;
+        let writing = timeout(self.t3, write_all(&mut *line.stream, &bytes, &mut written)).await;
         let reason = match writing {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => self.lost(&error.to_string()),
@@ -190,8 +192,9 @@ impl Transport for TcpTransport {
                 return Err(self.lost("it is closed"));
             };
             let mut buffer = [0; READ_SIZE];
+            let next_piece = line.awaits_next_piece().then(|| line.heard + self.t3);
             // One read that is dropped while it waits has taken no byte.
-            match line.stream.read(&mut buffer).await {
+            match within(next_piece, line.stream.read(&mut buffer)).await {
                 Ok(0) if line.resets => {
                     // A PT that was gone before our last answer came has reset the line meanwhile.
                     tokio::time::sleep(RESET_GRACE).await;
@@ -218,7 +221,7 @@ impl Transport for TcpTransport {
             }
         }
         match &self.line {
-            Some(line) if line.decoder.pending() > 0 => {
+            Some(line) if line.awaits_next_piece() => {
                 let reason = self.lost("half a message came while nobody asked");
                 self.fail(reason)
             }
@@ -241,7 +244,7 @@ impl Transport for TcpTransport {
     async fn close(&mut self) {
         if let Some(mut line) = self.line.take().filter(|line| !line.resets) {
             // The PT learns of the end either way.
-            let _ = timeout(self.write, line.stream.shutdown()).await;
+            let _ = timeout(self.t3, line.stream.shutdown()).await;
         }
     }
 
@@ -257,6 +260,15 @@ impl Transport for TcpTransport {
 }
 
 impl Line {
+    fn new(stream: Box<dyn ByteStream>) -> Line {
+        let decoder = ApduDecoder::new(MAXIMUM_DATA);
+        Line { stream, decoder, unsure: Some(Vec::new()), resets: false, heard: Instant::now() }
+    }
+
+    fn awaits_next_piece(&self) -> bool {
+        self.decoder.pending() > 0
+    }
+
     /// A socket that closes in order goes on sending for minutes what the other side has not acknowledged, even when this
     /// process is gone. One that does not linger forgets it and resets the connection.
     fn reset_at_end(&mut self, resets: bool) -> io::Result<()> {
@@ -266,6 +278,7 @@ impl Line {
     }
 
     fn push(&mut self, bytes: &[u8]) {
+        self.heard = Instant::now();
         match &mut self.unsure {
             Some(unsure) => unsure.extend_from_slice(bytes),
             None => self.decoder.push(bytes),
@@ -323,6 +336,15 @@ fn is_answer(bytes: &[u8]) -> bool {
 /// The classes of the standard. Anything else means that the stream is out of step.
 fn is_plausible(class: u8) -> bool {
     matches!(class, 0x04 | 0x05 | 0x06 | 0x08 | 0x0F | 0x80 | control::NEGATIVE_CLASS)
+}
+
+/// A message whose pieces come more slowly than T3 is given up: what comes later may belong to another one.
+async fn within(end: Option<Instant>, read: impl Future<Output = io::Result<usize>>) -> io::Result<usize> {
+    let gave_up = || io::Error::new(io::ErrorKind::TimedOut, "half a message came, and the rest of it did not");
+    match end {
+        Some(end) => timeout_at(end, read).await.unwrap_or_else(|_| Err(gave_up())),
+        None => read.await,
+    }
 }
 
 async fn write_all(stream: &mut dyn ByteStream, bytes: &[u8], written: &mut usize) -> io::Result<()> {
