@@ -297,7 +297,7 @@ impl Connection {
             Ended::Refused { code, .. } => Err(refused(code)),
             Ended::Aborted(abort) => {
                 let message =
-                    format!("the terminal did not accept the registration: {}", messages::explained(abort.code));
+                    format!("the terminal did not accept the registration: {}", messages::advised(abort.code));
                 Err(Reason::new(Cause::Refused, message))
             }
         }

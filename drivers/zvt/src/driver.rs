@@ -268,7 +268,7 @@ impl ZvtDriver {
         match answer.ended {
             Ended::Completed(_) | Ended::Acknowledged => Ok(answer),
             Ended::Refused { code, .. } => Err(DriverError::NotStarted(refused(code))),
-            Ended::Aborted(abort) => Err(DriverError::not_started(Cause::Refused, messages::explained(abort.code))),
+            Ended::Aborted(abort) => Err(DriverError::not_started(Cause::Refused, messages::advised(abort.code))),
         }
     }
 
@@ -337,7 +337,7 @@ impl TerminalDriver for ZvtDriver {
         };
         let failed = at_the_end.or(last).filter(|code| *code != 0);
         if let Some(code) = failed {
-            return Err(DriverError::not_started(Cause::Refused, messages::explained(code)));
+            return Err(DriverError::not_started(Cause::Refused, messages::advised(code)));
         }
         Ok(EndOfDay {
             message: "the business day is closed at the terminal".into(),

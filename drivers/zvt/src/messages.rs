@@ -7,10 +7,20 @@ use crate::clock::{MonthDay, TimeOfDay};
 use crate::fields::Fields;
 use crate::reply::{Abort, IntermediateStatus};
 use crate::tables::result_codes::{self, Category};
-use crate::tables::{Wording, intermediate_status};
+use crate::tables::{Wording, intermediate_status, remedies};
+use crate::tlv;
 
 /// A longer run of digits may be a card number and is not passed on.
 const LONGEST_NUMBER: usize = 12;
+
+/// What terminals of card complete say to a wrong password in 84 xx, where it is no code of the host.
+const WRONG_PASSWORD: u8 = 0x37;
+
+/// The code that means: look at 1F16 and 1F17.
+const SYSTEM_FAULT: u8 = 0xFF;
+
+/// What is longer is no error code (1F16).
+const LONGEST_VENDOR_CODE: usize = 4;
 
 /// An approval of `amount`, with what the PT said besides. Its own text is for the slip then: approval codes and the like.
 pub(crate) fn approval(amount: Money, fields: &Fields, charset: Charset) -> Approval {
@@ -53,7 +63,11 @@ pub(crate) fn is_busy(code: u8) -> bool {
 /// Why a command was not begun.
 pub(crate) fn refused(code: u8) -> Reason {
     let cause = if is_busy(code) { Cause::Busy } else { Cause::Refused };
-    Reason::new(cause, format!("the terminal did not begin: {}", explained(code)))
+    let why = match code {
+        WRONG_PASSWORD => "its password is wrong (code 37); check `password` in the terminal's settings".into(),
+        _ => advised(code),
+    };
+    Reason::new(cause, format!("the terminal did not begin: {why}"))
 }
 
 /// Why nothing more was asked of the PT before a payment.
@@ -80,6 +94,11 @@ pub(crate) fn explained(code: u8) -> String {
     format!("{english} (code {code:02x})")
 }
 
+/// The table's sentence about a code, with the code, and what to do.
+pub(crate) fn advised(code: u8) -> String {
+    with_remedy(explained(code), code)
+}
+
 /// The PT's clock as text; it has no year.
 pub(crate) fn clock_text(date: MonthDay, time: TimeOfDay) -> String {
     let TimeOfDay { hour, minute, second } = time;
@@ -100,9 +119,30 @@ fn details(code: u8, fields: &Fields, charset: Charset) -> Details {
     }
 }
 
+/// The PT's own words, else the table's; then what to do, which terminals seldom say.
 fn message(code: u8, fields: &Fields, charset: Charset) -> String {
     let own = fields.message(charset).map(|text| scrubbed(&one_line(&text))).filter(|text| !text.is_empty());
-    own.unwrap_or_else(|| result_codes::wording(code).english.to_owned())
+    with_remedy(own.unwrap_or_else(|| worded(code, fields)), code)
+}
+
+/// A system fault says nothing by itself; the vendor's own code does to his service.
+fn worded(code: u8, fields: &Fields) -> String {
+    let english = result_codes::wording(code).english;
+    let tlv = fields.tlv().unwrap_or_default();
+    match tlv.find(&[tlv::tag::EXTENDED_ERROR_CODE]) {
+        Some(vendor) if code == SYSTEM_FAULT && (1..=LONGEST_VENDOR_CODE).contains(&vendor.len()) => {
+            let vendor: String = vendor.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{english} (vendor's code {vendor})")
+        }
+        _ => english.to_owned(),
+    }
+}
+
+fn with_remedy(sentence: String, code: u8) -> String {
+    match remedies::remedy(code) {
+        Some(Wording { english, .. }) => format!("{sentence}; {english}"),
+        None => sentence,
+    }
 }
 
 fn card(fields: &Fields, charset: Charset) -> Option<Card> {
@@ -137,56 +177,4 @@ fn mask(chars: &mut [char], run: &[usize]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn card_numbers_in_texts_are_scrubbed() {
-        for (text, expected) in [
-            ("GEN.NR.:482948", "GEN.NR.:482948"),
-            ("4111 1111 1111 1111", "**** **** **** 1111"),
-            ("4111-1111-1111-1111 ok", "****-****-****-1111 ok"),
-            ("Karte 4111111111111112 gesperrt", "Karte ************1112 gesperrt"),
-            ("4111111111111", "*********1111"),
-            ("6304000000000000000", "***************0000"),
-            ("12345678901234567890123", "*******************0123"),
-            ("123456789012", "123456789012"),
-            ("Beleg 0343 Trace 000087", "Beleg 0343 Trace 000087"),
-        ] {
-            assert_eq!(scrubbed(text), expected);
-        }
-    }
-
-    #[test]
-    fn the_cashier_sees_no_card_number() {
-        fn check(text: Option<&str>, expected: &str) {
-            let text = text.map(str::to_owned);
-            let status = IntermediateStatus { code: 0x0A, timeout_minutes: None, text };
-            assert_eq!(progress(&status).message, expected);
-        }
-        check(Some("Karte\n4111111111111111\nunlesbar"), "Karte ************1111 unlesbar");
-        check(Some("Karte vorhalten"), "Karte vorhalten");
-        check(None, intermediate_status::wording(0x0A).unwrap().english);
-    }
-
-    #[test]
-    fn the_terminals_own_words_come_first() {
-        fn check(code: u8, text: Option<&str>, expected: &str) {
-            let fields = match text {
-                Some(text) => Fields::new().with_additional_text(text, Charset::Cp437).unwrap(),
-                None => Fields::new(),
-            };
-            assert_eq!(refusal(code, &fields, Charset::Cp437).details().message, expected);
-        }
-        check(0x05, Some("Abgelehnt\nbitte andere Karte"), "Abgelehnt bitte andere Karte");
-        check(0x05, None, "refused by the bank");
-        check(0x05, Some("4111111111111111"), "************1111");
-        check(0x78, None, "the card has expired");
-    }
-
-    #[test]
-    fn only_the_stop_key_is_a_cancellation() {
-        let of = |code| refusal(code, &Fields::new(), Charset::Cp437).name().to_owned();
-        assert_eq!((of(0x6C).as_str(), of(0x05).as_str(), of(0xFF).as_str()), ("cancelled", "declined", "declined"));
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ pub mod characters;
 pub mod commands;
 pub mod intermediate_status;
 pub mod languages;
+pub mod remedies;
 pub mod result_codes;
 pub mod tags;
 pub mod terminal_status;
@@ -46,6 +47,7 @@ mod tests {
         check(characters::ZVT_7_BIT.iter().map(|row| row.0));
         check(commands::COMMANDS.iter().map(|row| row.control));
         check(intermediate_status::INTERMEDIATE_STATUS.iter().map(|row| row.0));
+        check(remedies::REMEDIES.iter().map(|row| row.0));
         check(result_codes::RESULT_CODES.iter().map(|row| row.0));
         check(result_codes::CARD_COMPLETE.iter().map(|row| row.0));
         check(result_codes::LAVEGO.iter().map(|row| row.0));
@@ -75,6 +77,9 @@ mod tests {
                 Category::Other,
             ]
         );
+        assert_eq!(remedies::remedy(0x05), None);
+        let due: Vec<u8> = (0..=u8::MAX).filter(|code| remedies::is_end_of_day_due(*code)).collect();
+        assert_eq!(due, [0x6A, 0xB1, 0xF0]);
         assert_eq!(terminal_status::remedy(0xF0), Some(crate::apdu::control::END_OF_DAY));
         assert_eq!(terminal_status::remedy(terminal_status::BUSY), None);
     }
