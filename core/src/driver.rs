@@ -55,6 +55,13 @@ pub trait TerminalDriver: Send {
         Err(DriverError::Unsupported)
     }
 
+    /// Those of [`services`](Self::services) that the terminal has asked to be run, such as a diagnosis that is due. The router
+    /// asks often and runs them one by one once nobody has wanted anything of the terminal for a minute, never while a payment
+    /// waits or is in doubt, and not at once again what has just been run. Cheap: it looks at what the driver knows already.
+    fn wishes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Leaves the terminal in good order before the driver is dropped (a log-off, a closed connection). Runs only while no
     /// command runs; the router waits a few seconds for it. A driver that is dropped without it must be fit to be dropped.
     async fn close(&mut self) {}

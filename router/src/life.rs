@@ -73,6 +73,17 @@ impl Life {
         }
     }
 
+    /// Calls for a person because of a terminal's own work, whether or not that can be kept.
+    pub async fn alarm(&self, terminal: &str, message: String) {
+        tracing::error!(%terminal, "{message}");
+        self.metrics.incident(terminal);
+        self.events.send(Event::Incident { terminal: terminal.into(), payment: None, message: message.clone() });
+        let incident = Incident { at: SystemTime::now(), message, said: None };
+        if let Err(error) = self.journal.incident(None, terminal, incident).await {
+            tracing::error!(%terminal, "the alarm could not be kept: {error}");
+        }
+    }
+
     /// Tells whoever looks on how a payment stands.
     pub fn announce(&self, payment: &Payment) {
         if self.events.is_heard() {

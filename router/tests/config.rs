@@ -329,14 +329,31 @@ fn the_router_takes_its_own_keys_out_of_a_terminals_table() {
 }
 
 #[test]
+fn a_terminal_can_have_chores() {
+    let with = |lines: &str| parse(&shop("").replace("url = ", &format!("{lines}\nurl = "))).unwrap();
+    let chores = |config: &Config| {
+        let bar = &config.terminals["bar"];
+        (bar.end_of_day.map(|time| time.to_string()), bar.probe)
+    };
+    assert_eq!(chores(&with("")), (None, None));
+    let both = with("end_of_day = \"23:30\"\nprobe = \"5m\"");
+    assert_eq!(chores(&both), (Some("23:30:00".to_owned()), Some(Duration::from_secs(300))));
+    assert_eq!(chores(&with("probe = \"off\"")), (None, None));
+}
+
+#[test]
 fn wrong_router_keys_of_a_terminal_are_faults() {
     for (line, message, remedy) in [
         ("currency = \"eur\"", "unknown currency \"eur\"", "ISO 4217"),
         ("queue = -1", "out of its limits", "0 to 100"),
         ("payment_deadline = \"0s\"", "longer than nothing", "300s"),
         ("accept_partial = 1", "expected true or false", "accept_partial = true"),
-        ("end_of_day = \"23:30\"", "not available in this version", "remove it"),
-        ("probe = \"5m\"", "not available in this version", "remove it"),
+        ("end_of_day = \"24:00\"", "\"24:00\" is no time of day", "end_of_day = \"23:30\""),
+        ("end_of_day = \"9:30\"", "is no time of day", "two digits each"),
+        ("end_of_day = \"09:30Z\"", "is no time of day", "two digits each"),
+        ("end_of_day = 2330", "expected a text in quotes", "end_of_day = \"23:30\""),
+        ("probe = \"never\"", "is no duration", "write \"off\""),
+        ("probe = \"500ms\"", "`probe` must be 1s or longer", "write \"off\""),
     ] {
         check_fault(&shop("").replace("url = ", &format!("{line}\nurl = ")), 8, message, remedy);
     }

@@ -36,6 +36,10 @@ pub(crate) struct Connection {
     last_traffic: Instant,
     /// The last booking, as far as this connection knows.
     pub learnt: Option<Learnt>,
+    /// What the PT wants to be run, as its last registration told. It outlives the line.
+    wishes: u8,
+    /// An operator has opened the keypad, and no payment has come since.
+    unlocked: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -68,7 +72,16 @@ enum Drained {
 impl Connection {
     pub fn new(transport: Box<dyn Transport>, settings: ZvtSettings, timing: Timing) -> Connection {
         let last_traffic = Instant::now();
-        Connection { transport, settings, timing, registered: None, last_traffic, learnt: None }
+        Connection {
+            transport,
+            settings,
+            timing,
+            registered: None,
+            last_traffic,
+            learnt: None,
+            wishes: 0,
+            unlocked: false,
+        }
     }
 
     /// Whether the line is open, as far as this end knows.
@@ -90,10 +103,33 @@ impl Connection {
     ///
     /// Nothing that this sends moves money, so a line that was cut meanwhile is simply opened again.
     pub async fn make_ready(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
+        self.unlocked = false;
         if self.transport.is_open() && self.check(audience).await? {
             return self.lock_as_configured(audience).await;
         }
-        self.open(audience).await
+        self.open(self.settings.keypad, audience).await
+    }
+
+    /// The same for a look at the PT: a keypad that an operator has opened stays open.
+    pub async fn make_reachable(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
+        if !self.unlocked {
+            return self.make_ready(audience).await;
+        }
+        if self.transport.is_open() && self.check(audience).await? {
+            return Ok(());
+        }
+        self.open(Keypad::Open, audience).await
+    }
+
+    /// What the PT wants to be run (bits of the registration's status byte). Nothing while an operator uses its keypad:
+    /// running it would lock that again.
+    pub fn wishes(&self) -> u8 {
+        if self.unlocked { 0 } else { self.wishes }
+    }
+
+    /// What the PT wanted has been run.
+    pub fn fulfilled(&mut self, bit: u8) {
+        self.wishes &= !bit;
     }
 
     /// Asks 05 01, with details where the PT knows how to give them.
@@ -138,6 +174,7 @@ impl Connection {
     /// Registers anew with another keypad than the configured one; the next payment locks it again.
     pub async fn unlock_keypad(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
         self.learnt = None;
+        self.unlocked = true;
         self.register(Keypad::Open, audience).await
     }
 
@@ -247,14 +284,14 @@ impl Connection {
         }
     }
 
-    async fn open(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
+    async fn open(&mut self, keypad: Keypad, audience: &mut Audience<'_>) -> Result<(), Reason> {
         self.close().await;
         let mut abort = audience.abort();
         tokio::select! {
             opened = self.transport.open() => opened?,
             () = requested(&mut abort) => return Err(messages::stopped()),
         }
-        self.register(self.settings.keypad, audience).await
+        self.register(keypad, audience).await
     }
 
     async fn lock_as_configured(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
@@ -288,7 +325,10 @@ impl Connection {
             ended => ended,
         };
         match ended {
-            Ended::Completed(completion) => Ok(registered(keypad, &completion)),
+            Ended::Completed(completion) => {
+                self.wishes = completion.registration().status_byte.unwrap_or(0);
+                Ok(registered(keypad, &completion))
+            }
             Ended::Acknowledged => Ok(Registered { keypad, terminal_id: None, charset: Charset::default() }),
             Ended::Refused { code: STOPPED, data } if data.0.iter().any(|code| WRONG_CURRENCY.contains(code)) => {
                 let message = format!("the terminal does not settle in {}", self.settings.currency);

@@ -16,6 +16,7 @@ use crate::conversation::Audience;
 use crate::enquiry::{Answer, Ended, Habits};
 use crate::learnt::{How, Learnt, Reading, Remembered, remember_acknowledgement};
 use crate::messages::{self, is_busy, refused};
+use crate::registration::status_byte;
 use crate::reply::StatusEnquiryCompletion;
 use crate::resolve::Doubt;
 use crate::sequence::{Asked, Payment};
@@ -30,8 +31,14 @@ const INITIALISATION: &str = "initialisation";
 const KEYPAD_LOCK: &str = "keypad-lock";
 const KEYPAD_UNLOCK: &str = "keypad-unlock";
 
+/// What the status byte of a registration can ask for, in the order in which it is run.
+const WISHES: [(&str, u8); 2] =
+    [(INITIALISATION, status_byte::INITIALISATION_NEEDED), (DIAGNOSIS, status_byte::DIAGNOSIS_NEEDED)];
+
 /// After so many unanswered 06 20 the PT is taken not to know it, and payments go on without.
 const TOO_SILENT: u32 = 2;
+/// After so many, a payment in doubt is left to a person: the router's pauses between them add up to minutes.
+const MUTE: u32 = 6;
 /// How often a payment is prepared anew because the line did not stay fit meanwhile.
 const PREPARATIONS: usize = 3;
 
@@ -138,6 +145,12 @@ impl ZvtDriver {
         }
         let last = answer.results.iter().rev().find(|fields| fields.result_code().is_some());
         Ok(last.map(|fields| Reading::new(fields, self.settings().currency, self.connection.charset())))
+    }
+
+    /// Whether the PT, which answers otherwise, has not answered 06 20 for so long that it never will. By then even a payment
+    /// that was still running would have ended.
+    pub fn is_mute(&self) -> bool {
+        self.silent_repetitions >= MUTE
     }
 
     fn to_remember(&self) -> Remembered {
@@ -314,7 +327,7 @@ impl TerminalDriver for ZvtDriver {
 
     async fn status(&mut self) -> Result<TerminalStatus, DriverError> {
         let mut audience = Audience::Nobody;
-        let told = match self.connection.make_ready(&mut audience).await {
+        let told = match self.connection.make_reachable(&mut audience).await {
             Ok(()) => self.connection.status(&mut audience).await.map_err(DriverError::NotStarted)?,
             Err(reason) if reason.cause == Cause::Busy => Status::Busy,
             Err(reason) => return Err(DriverError::NotStarted(reason)),
@@ -358,7 +371,14 @@ impl TerminalDriver for ZvtDriver {
             _ => return Err(DriverError::Unsupported),
         };
         self.run(command, Habits::MAINTENANCE, display).await?;
+        WISHES.iter().filter(|(service, _)| *service == name).for_each(|(_, bit)| self.connection.fulfilled(*bit));
         Ok(ServiceReport { message: format!("{name} ended well") })
+    }
+
+    /// Bit 2 of the status byte, 08 20, is for petrol pumps.
+    fn wishes(&self) -> Vec<String> {
+        let wished = |bit: u8| self.connection.wishes() & bit != 0;
+        WISHES.iter().filter(|(_, bit)| wished(*bit)).map(|(service, _)| (*service).to_owned()).collect()
     }
 
     async fn close(&mut self) {

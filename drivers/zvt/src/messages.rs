@@ -10,6 +10,9 @@ use crate::tables::result_codes::{self, Category};
 use crate::tables::{Wording, intermediate_status, remedies};
 use crate::tlv;
 
+/// 84 83: the PT does not know the command.
+const UNKNOWN_COMMAND: u8 = 0x83;
+
 /// A longer run of digits may be a card number and is not passed on.
 const LONGEST_NUMBER: usize = 12;
 
@@ -62,6 +65,13 @@ pub(crate) fn is_busy(code: u8) -> bool {
 
 /// Why a command was not begun.
 pub(crate) fn refused(code: u8) -> Reason {
+    if code == UNKNOWN_COMMAND {
+        let remedy = "after an update, ZVT may have to be switched on again in its menu";
+        return Reason::new(
+            Cause::Refused,
+            format!("the terminal does not know this command (83), or may not run it; {remedy}"),
+        );
+    }
     let cause = if is_busy(code) { Cause::Busy } else { Cause::Refused };
     let why = match code {
         WRONG_PASSWORD => "its password is wrong (code 37); check `password` in the terminal's settings".into(),

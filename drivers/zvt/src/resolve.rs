@@ -120,8 +120,8 @@ impl ZvtDriver {
         };
         match self.last_booking(audience).await {
             Ok(reading) => Ok((status, reading)),
-            // It was as silent before the payment: more cannot be learnt.
-            Err(reason) if reason.cause == Cause::NoAnswer && !knows_previous => Ok((status, None)),
+            // It was as silent before the payment, or is for good: more cannot be learnt.
+            Err(reason) if reason.cause == Cause::NoAnswer && (!knows_previous || self.is_mute()) => Ok((status, None)),
             Err(reason) => Err(reason),
         }
     }

@@ -280,6 +280,51 @@ async fn status_and_end_of_day_are_told_in_sentences() {
 }
 
 #[tokio::test]
+async fn what_the_registration_asks_for_is_wished_until_it_was_run() {
+    let mut shop = Shop::with_options(&[("connection", "per-payment")], |options| options.status_byte = 0x03).await;
+    assert!(shop.driver.wishes().is_empty(), "nothing is known yet");
+    shop.approve(1000).await;
+    assert_eq!(shop.driver.wishes(), ["initialisation", "diagnosis"]);
+    shop.driver.service("initialisation", &mut TestSession::new()).await.unwrap();
+    assert_eq!(shop.driver.wishes(), ["diagnosis"]);
+    shop.driver.service("diagnosis", &mut TestSession::new()).await.unwrap();
+    assert!(!shop.driver.wishes().contains(&"diagnosis".to_owned()));
+}
+
+#[tokio::test]
+async fn a_keypad_that_was_opened_is_left_alone_until_the_next_payment() {
+    let mut shop = Shop::with_options(&[], |options| options.status_byte = 0x02).await;
+    shop.driver.service("keypad-unlock", &mut TestSession::new()).await.unwrap();
+    assert!(shop.driver.wishes().is_empty());
+    shop.driver.status().await.unwrap();
+    shop.terminal.cut();
+    // The first look may be what finds the line gone.
+    let _ = shop.driver.status().await;
+    shop.driver.status().await.unwrap();
+    assert!(shop.terminal.keypad_sale(100).is_ok());
+    shop.approve(1000).await;
+    assert!(shop.terminal.keypad_sale(100).is_err());
+    assert_eq!(shop.driver.wishes(), ["diagnosis"]);
+}
+
+#[tokio::test]
+async fn a_terminal_that_hangs_up_after_every_payment_is_paid_at() {
+    for connection in ["keep", "per-payment"] {
+        let mut shop = Shop::with_options(&[("connection", connection)], |options| {
+            options.script = vec![Step::CutIdle, Step::CutIdle, Step::Approve];
+        })
+        .await;
+        // The line is gone at once here, so every line counts as an idle one.
+        shop.driver = build(&shop.settings, Timing { idle_check: Duration::ZERO, ..Timing::fast() });
+        for minor in [1000, 2000, 3000] {
+            shop.approve(minor).await;
+        }
+        assert_eq!(shop.terminal.money_commands(), 3, "{connection}");
+        assert_eq!(shop.terminal.ledger().len(), 3, "{connection}");
+    }
+}
+
+#[tokio::test]
 async fn a_pin_that_is_typed_again_is_waited_for() {
     let mut shop = Shop::open(&[]).await;
     shop.terminal.set_script(vec![Step::PinRetry]);

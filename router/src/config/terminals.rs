@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Time;
+use tillswitch_core::settings::parse_duration;
 use tillswitch_core::{Currency, DriverFactory, DriverRegistry, Identity, Secret, Settings, SettingsError};
 
 use super::registers::check_name;
@@ -16,6 +18,9 @@ use super::{fault::Report, secret};
 /// The keys of a terminal's table that are the router's. Closed for 1.x: a driver may rely on every other name.
 const ROUTER_KEYS: [&str; 7] =
     ["driver", "currency", "queue", "payment_deadline", "accept_partial", "end_of_day", "probe"];
+
+/// A terminal that is asked more often has no quiet.
+const LEAST_PROBE: Duration = Duration::from_secs(1);
 
 /// One terminal, ready to be built.
 #[derive(Clone)]
@@ -38,6 +43,10 @@ pub struct TerminalConfig {
     pub payment_deadline: Duration,
     /// Whether an approval for less than was asked may stand.
     pub accept_partial: bool,
+    /// When the business day is closed, as the clock on the wall shows it. `None`: by an operator.
+    pub end_of_day: Option<Time>,
+    /// After how long without anything to do it is asked how it is. `None`: never.
+    pub probe: Option<Duration>,
 }
 
 impl fmt::Debug for TerminalConfig {
@@ -51,6 +60,8 @@ impl fmt::Debug for TerminalConfig {
             .field("queue", &self.queue)
             .field("payment_deadline", &self.payment_deadline)
             .field("accept_partial", &self.accept_partial)
+            .field("end_of_day", &self.end_of_day)
+            .field("probe", &self.probe)
             .finish_non_exhaustive()
     }
 }
@@ -85,8 +96,8 @@ fn terminal(scope: &mut Scope<'_>, name: &str, base_dir: &Path, registry: &Drive
     let queue = scope.integer("queue", 2, 0..=100) as usize;
     let payment_deadline = scope.positive_wait("payment_deadline", Duration::from_secs(300));
     let accept_partial = scope.flag("accept_partial", false);
-    scope.unavailable("end_of_day", "remove it and close the day at the terminal");
-    scope.unavailable("probe", "remove it; `tillswitch check --online` asks the terminals");
+    let end_of_day = end_of_day(scope);
+    let probe = probe(scope);
     let factory = factory?;
     let settings = settings(scope, name, base_dir, currency, &*factory);
     if let Err(faults) = factory.build(&settings) {
@@ -103,6 +114,8 @@ fn terminal(scope: &mut Scope<'_>, name: &str, base_dir: &Path, registry: &Drive
         queue,
         payment_deadline,
         accept_partial,
+        end_of_day,
+        probe,
     })
 }
 
@@ -119,6 +132,27 @@ fn currency(scope: &mut Scope<'_>) -> Currency {
     let form = "write an ISO 4217 code in capitals: currency = \"EUR\"";
     let parse = |text: &str| text.parse::<Currency>().map_err(|_| format!("unknown currency {text:?}"));
     scope.read("currency", form, |value| parse(as_text(value)?)).unwrap_or(Currency::EUR)
+}
+
+fn end_of_day(scope: &mut Scope<'_>) -> Option<Time> {
+    let form = "write the local time with two digits each: end_of_day = \"23:30\"";
+    scope.read("end_of_day", form, |value| {
+        let text = as_text(value)?;
+        let has_form = text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+        let time = has_form.then(|| text.parse::<Time>().ok()).flatten();
+        time.ok_or_else(|| format!("{text:?} is no time of day"))
+    })
+}
+
+fn probe(scope: &mut Scope<'_>) -> Option<Duration> {
+    let form = "write \"off\", or a number and a unit (s, m or h): probe = \"5m\"";
+    scope.read("probe", form, |value| match as_text(value)? {
+        "off" => Ok(None),
+        text => match parse_duration(text)? {
+            pause if LEAST_PROBE <= pause => Ok(Some(pause)),
+            _ => Err(format!("`probe` must be {LEAST_PROBE:?} or longer")),
+        },
+    })?
 }
 
 /// What is left of the table, with the secrets read from where they are kept.

@@ -97,6 +97,12 @@ impl Gate {
         Some(self.place(PlaceKind::Running))
     }
 
+    /// Takes the terminal for something that can wait, if nobody wants it.
+    pub fn claim_idle(&self) -> Option<Place> {
+        let is_wanted = self.places().waiting > 0;
+        if is_wanted { None } else { self.claim() }
+    }
+
     /// Sets how many may wait.
     pub fn set_queue(&self, queue: usize) {
         self.places().queue = queue;

@@ -7,11 +7,13 @@
 //! | `attempt` | one payment, from its place to an end on disk |
 //! | `recovery` | what became of the payments in doubt |
 //! | `maintenance` | what a terminal does besides payments |
+//! | `chores` | what it does that nobody asks for at the moment |
 //! | `request` | what somebody else may want of a terminal's task |
 //! | `session` | what a running driver can ask of the router |
 //! | `stop` | the stages of a graceful stop |
 
 mod attempt;
+mod chores;
 mod gate;
 mod maintenance;
 mod recovery;
@@ -412,6 +414,8 @@ fn is_equal(old: &TerminalConfig, new: &TerminalConfig) -> bool {
         && old.queue == new.queue
         && old.payment_deadline == new.payment_deadline
         && old.accept_partial == new.accept_partial
+        && old.end_of_day == new.end_of_day
+        && old.probe == new.probe
 }
 
 fn current(config: &Arc<TerminalConfig>) -> Current {

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::{Attempt, Job, expired};
+use super::chores::Chores;
 use super::gate::{Gate, Place, Refusal};
 use super::maintenance::{self, Report, Work};
 use super::recovery::{Doubt, Doubts, ask};
@@ -50,6 +51,7 @@ pub(super) struct Task {
     /// Settings for the next quiet moment.
     next: Option<(Arc<TerminalConfig>, oneshot::Sender<()>)>,
     doubts: Doubts,
+    chores: Chores,
     /// An end could not be written down: only a restart knows what became of it.
     unwritten: bool,
     activity: Option<Activity>,
@@ -81,10 +83,12 @@ enum After {
     Unwritten,
     New(Payment),
     Again(Doubt),
+    Chore(Work, Result<Report, DriverError>),
 }
 
 impl Task {
     pub fn new(config: Arc<TerminalConfig>, life: Life, gate: Gate, links: Links, doubts: Doubts) -> Task {
+        let chores = Chores::new(&config, jiff::ZonedDateTime::now);
         Task {
             config,
             life,
@@ -95,6 +99,7 @@ impl Task {
             work: None,
             next: None,
             doubts,
+            chores,
             unwritten: false,
             activity: None,
         }
@@ -116,7 +121,7 @@ impl Task {
                 break;
             }
             tokio::select! {
-                done = finished(&mut self.activity) => self.take_back(done),
+                done = finished(&mut self.activity) => self.take_back(done).await,
                 Some(job) = self.links.jobs.recv() => self.waiting.push_back(job),
                 Some(request) = self.links.requests.recv() => self.hear(*request).await,
                 () = self.gate.changed() => {}
@@ -162,6 +167,8 @@ impl Task {
             self.start_work(work, place, answer);
         } else if let Some(job) = self.next_job() {
             self.start_payment(job).await;
+        } else if !self.is_draining() {
+            self.start_chore().await;
         }
     }
 
@@ -225,15 +232,59 @@ impl Task {
         self.activity = Some(Activity { running, payment: None, abort: None, settled: false });
     }
 
-    fn take_back(&mut self, done: Option<Done>) {
+    /// Does what nobody asks for, while nobody asks for anything and nothing is in doubt.
+    async fn start_chore(&mut self) {
+        if let Some(message) = self.chores.give_up() {
+            self.life.alarm(&self.config.name, message).await;
+        }
+        let Some(work) = self.chores.due(&self.wishes()) else { return };
+        let Some(place) = self.gate.claim_idle() else { return };
+        let Some(driver) = self.driver() else {
+            let failed = Err(DriverError::not_started(Cause::DriverLost, "the driver cannot be built; see the log"));
+            return self.end_chore(&work, &failed).await;
+        };
+        let (name, life) = (self.config.name.clone(), self.life.clone());
+        let running = tokio::spawn(async move {
+            let (driver, report) = maintenance::run(&name, &life, driver, work.clone()).await;
+            drop(place);
+            Done { driver, after: After::Chore(work, report) }
+        });
+        self.activity = Some(Activity { running, payment: None, abort: None, settled: false });
+    }
+
+    async fn end_chore(&mut self, work: &Work, report: &Result<Report, DriverError>) {
+        let terminal = &self.config.name;
+        match report {
+            Ok(Report::Status(status)) => tracing::debug!(%terminal, "it says: {}", status.message),
+            Ok(Report::EndOfDay(report)) => tracing::info!(%terminal, "end of day: {}", report.message),
+            Ok(Report::Service(report)) => tracing::info!(%terminal, "{work:?}: {}", report.message),
+            Err(error) => tracing::warn!(%terminal, "{work:?} of its own accord: {error}"),
+        }
+        if let Some(message) = self.chores.done(work, report) {
+            self.life.alarm(&self.config.name, message).await;
+        }
+    }
+
+    /// What the driver would like to run. A crash in it must not take this task along.
+    fn wishes(&self) -> Vec<String> {
+        let driver = self.driver.as_deref();
+        let wishes = catch_unwind(AssertUnwindSafe(|| driver.map(TerminalDriver::wishes)));
+        wishes.ok().flatten().unwrap_or_default()
+    }
+
+    async fn take_back(&mut self, done: Option<Done>) {
         let settled = self.activity.take().is_some_and(|activity| activity.settled);
         let (driver, after) = match done {
             Some(done) => (done.driver, done.after),
             None => (None, After::Unwritten),
         };
         self.driver = driver;
+        if !matches!(after, After::Chore(..)) {
+            self.chores.note_use();
+        }
         match after {
             After::Nothing => {}
+            After::Chore(work, report) => self.end_chore(&work, &report).await,
             After::New(_) | After::Again(_) if settled => {}
             After::New(payment) => self.doubts.add(payment),
             After::Again(doubt) => self.doubts.put_back(doubt),
@@ -337,6 +388,7 @@ impl Task {
         self.say_goodbye().await;
         self.gate.set_queue(config.queue);
         self.links.current.store(Arc::new(current(&config)));
+        self.chores = Chores::new(&config, jiff::ZonedDateTime::now);
         self.config = config;
         drop(place);
         tracing::info!(terminal = %self.config.name, "the terminal has its new settings");
@@ -378,8 +430,10 @@ impl Task {
     fn next_wake(&self) -> Instant {
         let idle = Instant::now() + REBUILD_PAUSE;
         let queue = self.waiting.iter().map(|job| job.queue_until).min();
-        let doubt = if self.activity.is_none() { self.doubts.next() } else { None };
-        [queue, doubt].into_iter().flatten().fold(idle, Instant::min)
+        let is_free = self.activity.is_none();
+        let doubt = if is_free { self.doubts.next() } else { None };
+        let chore = if is_free { self.chores.next(&self.wishes()) } else { None };
+        [queue, doubt, chore].into_iter().flatten().fold(idle, Instant::min)
     }
 }
 
