@@ -51,6 +51,7 @@ mod collector;
 pub mod command;
 mod connection;
 mod conversation;
+pub mod decode;
 mod driver;
 mod enquiry;
 mod factory;

@@ -357,7 +357,7 @@ impl std::fmt::Debug for Completion {
 /// The version is there when the first byte can be the first digit of an LLLVAR length and the text is complete.
 ///
 /// A terminal status from F0 on (`06 0F 01 F0`: end of day needed) is told apart by what does not follow it.
-fn split_version(data: &[u8]) -> (Option<&[u8]>, &[u8]) {
+pub(crate) fn split_version(data: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let has_digits = data.get(..3).is_some_and(|digits| digits.iter().all(|digit| (0xF0..=0xF9).contains(digit)));
     let length = bmp::read_decimal_length(data, 3).filter(|_| has_digits);
     let version = length.and_then(|length| data.get(3..3 + length));

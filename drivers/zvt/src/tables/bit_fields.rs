@@ -262,6 +262,53 @@ pub const CARD_READING_WISHES: &[Meaning] = &[
     row(0x03, 0x02, "1F14 by offline SHA-256"),
 ];
 
+/// Tag 1F05: what a transaction shall bring besides.
+#[rustfmt::skip]
+pub const TRANSACTION_WISHES: &[Meaning] = &[
+    row(0x80, 0x80, "deliver data of cards that the PT cannot use"),
+    row(0x40, 0x40, "activate the swipe reader"),
+];
+
+/// Tag 1F3B: what may follow a transaction.
+#[rustfmt::skip]
+pub const TRANSACTION_INFORMATION: &[Meaning] = &[
+    row(0x01, 0x01, "a tip may follow (06 0C)"),
+];
+
+/// Tag 40, first byte: which EMV data are wanted.
+#[rustfmt::skip]
+pub const EMV_WISHES: &[Meaning] = &[
+    row(0x80, 0x80, "application label (42)"),
+    row(0x40, 0x40, "preferred name (44)"),
+    row(0x20, 0x20, "print data for the customer (46)"),
+    row(0x10, 0x10, "print data for the merchant (47)"),
+    row(0x08, 0x08, "receipt header (64)"),
+    row(0x04, 0x04, "receipt advertising (65)"),
+    row(0x02, 0x02, "customer receipt data (66)"),
+    row(0x01, 0x01, "merchant receipt data (67)"),
+];
+
+/// Tag 1F55, first byte: what keeps the terminal from working.
+#[rustfmt::skip]
+pub const TERMINAL_LOCKS: &[Meaning] = &[
+    row(0x80, 0x80, "end of day"),
+    row(0x40, 0x40, "initialisation"),
+    row(0x20, 0x20, "diagnosis"),
+    row(0x10, 0x10, "service"),
+    row(0x08, 0x08, "out of order"),
+    row(0x04, 0x04, "printer"),
+    row(0x02, 0x02, "start-up"),
+    row(0x01, 0x01, "a module was changed"),
+];
+
+/// BMP FC: who leads the dialog.
+#[rustfmt::skip]
+pub const DIALOG_CONTROL: &[Meaning] = &[
+    row(0x01, 0x01, "the PT shows its own prompts"),
+    row(0x01, 0x00, "the ECR shows the prompts"),
+    row(0x02, 0x02, "no beeps (Feig)"),
+];
+
 /// All of them by name, for checks and look-ups.
 #[rustfmt::skip]
 pub const BIT_FIELDS: &[(&str, &[Meaning])] = &[
@@ -272,6 +319,8 @@ pub const BIT_FIELDS: &[(&str, &[Meaning])] = &[
     ("CARD_TECHNOLOGY", CARD_TECHNOLOGY),
     ("CONFIG_BYTE", CONFIG_BYTE),
     ("DIAGNOSIS_KIND", DIAGNOSIS_KIND),
+    ("DIALOG_CONTROL", DIALOG_CONTROL),
+    ("EMV_WISHES", EMV_WISHES),
     ("END_OF_DAY_MODE", END_OF_DAY_MODE),
     ("LINE_ATTRIBUTE", LINE_ATTRIBUTE),
     ("ONLINE_FLAG", ONLINE_FLAG),
@@ -288,6 +337,9 @@ pub const BIT_FIELDS: &[(&str, &[Meaning])] = &[
     ("SERVICE_BYTE_OF_SERVICE_MODE", SERVICE_BYTE_OF_SERVICE_MODE),
     ("SERVICE_BYTE_OF_STATUS_ENQUIRY", SERVICE_BYTE_OF_STATUS_ENQUIRY),
     ("STATUS_BYTE", STATUS_BYTE),
+    ("TERMINAL_LOCKS", TERMINAL_LOCKS),
+    ("TRANSACTION_INFORMATION", TRANSACTION_INFORMATION),
+    ("TRANSACTION_WISHES", TRANSACTION_WISHES),
     ("USUAL_CONFIG_BYTES", USUAL_CONFIG_BYTES),
 ];
 

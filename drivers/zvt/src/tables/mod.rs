@@ -4,6 +4,7 @@ pub mod bit_fields;
 pub mod bmps;
 pub mod card_types;
 pub mod characters;
+pub mod choices;
 pub mod commands;
 pub mod intermediate_status;
 pub mod languages;

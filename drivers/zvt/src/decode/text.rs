@@ -1,0 +1,107 @@
+//! May a text be shown, and how much of it?
+
+use crate::charset::Charset;
+
+/// So many digits in a row may be part of a card number.
+const LONGEST_NUMBER: usize = 4;
+/// So many digits in one text may be a card number in pieces.
+const MOST_DIGITS: usize = 11;
+/// Card numbers have this many digits.
+const CARD_NUMBER_LENGTHS: std::ops::RangeInclusive<usize> = 12..=19;
+
+/// The text with a star for each digit that may be one of a card number: those in long rows, whatever separates them,
+/// and all of them where there are many. The second value tells whether a digit was hidden.
+pub(super) fn without_numbers(text: &str) -> (String, bool) {
+    let characters: Vec<char> = text.chars().collect();
+    let has_many = characters.iter().filter(|c| is_digit(**c)).count() > MOST_DIGITS;
+    let mut shown = characters.clone();
+    let mut start = 0;
+    while start < characters.len() {
+        let end = start + row_of_digits(&characters[start..]);
+        let digits = characters[start..end].iter().filter(|c| is_digit(**c)).count();
+        if digits > LONGEST_NUMBER || has_many {
+            shown[start..end].iter_mut().filter(|c| is_digit(**c)).for_each(|c| *c = '*');
+        }
+        start = end.max(start + 1);
+    }
+    let hides = shown != characters;
+    (shown.into_iter().collect(), hides)
+}
+
+/// How many characters from here on are digits and what people put between digits. The row ends with a digit.
+fn row_of_digits(characters: &[char]) -> usize {
+    if !characters.first().is_some_and(|c| is_digit(*c)) {
+        return 0;
+    }
+    let row = characters.iter().take_while(|c| is_digit(**c) || matches!(**c, ' ' | '-' | '\u{A0}')).count();
+    let trailing = characters[..row].iter().rev().take_while(|c| !is_digit(**c)).count();
+    row - trailing
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_numeric()
+}
+
+/// Whether the bytes of a text can be shown as they are: every one is a character, and they cannot be a card number that
+/// was written as nibbles where a text belongs.
+pub(super) fn bytes_are_text(bytes: &[u8], charset: Charset) -> bool {
+    let is_text = |byte: &u8| {
+        matches!(byte, 0 | b'\n' | b'\r' | b' '..=b'~')
+            || *byte >= 0x80 && charset.decode(&[*byte]).chars().all(char::is_alphabetic)
+    };
+    bytes.iter().all(is_text) && !holds_card_number(bytes)
+}
+
+/// Whether nibbles in these bytes pass for a card number: a row of decimal digits with a right check digit, or hardly
+/// anything but decimal digits.
+pub(super) fn holds_card_number(bytes: &[u8]) -> bool {
+    let nibbles: Vec<u8> = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).collect();
+    let is_decimal = |nibble: &u8| *nibble <= 9;
+    let others = nibbles.iter().filter(|nibble| !is_decimal(nibble)).count();
+    let hardly_others = nibbles.len() >= *CARD_NUMBER_LENGTHS.start() && others <= 1;
+    let checked = (0..nibbles.len()).any(|start| {
+        let row = nibbles[start..].iter().take_while(|nibble| is_decimal(nibble)).count();
+        CARD_NUMBER_LENGTHS.filter(|length| *length <= row).any(|length| {
+            let digits = &nibbles[start..start + length];
+            digits[0] != 0 && has_check_digit(digits)
+        })
+    });
+    hardly_others || checked
+}
+
+fn has_check_digit(digits: &[u8]) -> bool {
+    let weigh = |(place, digit): (usize, &u8)| {
+        let doubled = u32::from(*digit) * if place % 2 == 1 { 2 } else { 1 };
+        doubled / 10 + doubled % 10
+    };
+    digits.iter().rev().enumerate().map(weigh).sum::<u32>() % 10 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_in_texts() {
+        fn check(text: &str, expected: &str) {
+            assert_eq!(without_numbers(text), (expected.to_owned(), text != expected));
+        }
+        check("Karte vorhalten", "Karte vorhalten");
+        check("EUR 12,23", "EUR 12,23");
+        check("GEN.NR.:482948", "GEN.NR.:******");
+        check("4111 1111 1111 1111", "**** **** **** ****");
+        check("4111-1111", "****-****");
+        check("4111.1111.1111.1111", "****.****.****.****");
+        check("4111\n1111\n1111", "****\n****\n****");
+        check("", "");
+    }
+
+    #[test]
+    fn numbers_that_pose_as_text() {
+        assert!(bytes_are_text(b"Debit Mastercard\0", Charset::Cp437));
+        assert!(bytes_are_text(b"f\x81r", Charset::Cp437));
+        assert!(!bytes_are_text(&[0x41, 0x11, 0x11, 0x11], Charset::Cp437));
+        // A valid number whose bytes are all letters.
+        assert!(holds_card_number(&[0x45, 0x46, 0x47, 0x48, 0x49, 0x50, 0x51, 0x52]));
+    }
+}
