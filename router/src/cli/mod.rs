@@ -22,6 +22,7 @@ mod service;
 pub mod simulate;
 mod table;
 mod terminals;
+mod zvt;
 
 use std::process::ExitCode;
 
@@ -70,6 +71,8 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Run a simulated terminal to test against
     Simulate(simulate::SimulateArgs),
+    /// Explain what ZVT terminals say
+    Zvt(zvt::ZvtArgs),
     /// List the drivers
     Drivers(drivers::DriversArgs),
     /// Print what a shell needs to complete these commands
@@ -96,6 +99,7 @@ pub(crate) fn run(registry: &DriverRegistry) -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::Completions(args) => completions::run(&args, Arguments::command()),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Zvt(args) => zvt::run(&args),
         Command::Drivers(args) => drivers::run(args, registry),
     }
 }

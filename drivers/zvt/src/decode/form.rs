@@ -204,7 +204,9 @@ fn meaning(form: Form, bytes: &[u8], context: &Context) -> Option<Meaning> {
         Form::Hex(most) if bytes.len() <= most => plain(String::new()),
         Form::ApplicationId if is_application_id(bytes) => plain(String::new()),
         Form::Time => TimeOfDay::from_bcd(bytes).map(time).and_then(plain),
-        Form::Date => MonthDay::from_bcd(bytes).map(|date| format!("{:02}-{:02}", date.month, date.day)).and_then(plain),
+        Form::Date => {
+            MonthDay::from_bcd(bytes).map(|date| format!("{:02}-{:02}", date.month, date.day)).and_then(plain)
+        }
         Form::DateWithYear => Date::from_bcd(bytes).map(long_date).and_then(plain),
         Form::LongDate => Date::from_long_bcd(bytes).map(long_date).and_then(plain),
         Form::Currency => plain(currency(bmp::to_currency(two(bytes)?)?)),
@@ -230,9 +232,7 @@ fn one_byte(form: Form, byte: u8) -> Option<Meaning> {
         Form::Seconds if byte == 0 => plain("endless".to_owned()),
         Form::Seconds => plain(counted(byte.into(), "second")),
         Form::Bits(table) => Some(bits_or_value(table, byte)),
-        Form::Choice(choices) => {
-            plain(choices::meaning(choices, byte).unwrap_or("not in the standard").to_owned())
-        }
+        Form::Choice(choices) => plain(choices::meaning(choices, byte).unwrap_or("not in the standard").to_owned()),
         Form::LineAttribute => Some(line_attribute(byte)),
         Form::CharacterSet => plain(character_set(byte)),
         _ => None,
@@ -338,7 +338,9 @@ fn line_attribute(byte: u8) -> Meaning {
     }
     let indent = attribute.indent();
     let value = if indent == 0 { String::new() } else { format!("indented by {indent}") };
-    let details = bits(bit_fields::LINE_ATTRIBUTE, byte).into_iter().filter(|detail| detail.bits.is_some_and(|bits| bits.value != 0));
+    let details = bits(bit_fields::LINE_ATTRIBUTE, byte)
+        .into_iter()
+        .filter(|detail| detail.bits.is_some_and(|bits| bits.value != 0));
     (value, details.collect())
 }
 

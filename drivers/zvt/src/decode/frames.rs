@@ -103,7 +103,8 @@ fn serial(bytes: &[u8]) -> Option<Vec<Piece>> {
     let mut deframer = Deframer::new(bytes.len());
     deframer.push(bytes);
     let heard: Vec<Heard> = deframer.by_ref().collect();
-    let is_whole = !deframer.is_within_frame() && heard.iter().all(|heard| !matches!(heard, Heard::Damaged | Heard::Noise));
+    let is_whole =
+        !deframer.is_within_frame() && heard.iter().all(|heard| !matches!(heard, Heard::Damaged | Heard::Noise));
     // 06 10 02 may also begin a message (06 10): then the checksum decides.
     let looks_serial = frames.is_empty() || frames.starts_with(&[0x10, 0x02]);
     if !looks_serial || (acknowledgements > 0 && !is_whole) {
@@ -122,13 +123,14 @@ fn piece(heard: Heard, bytes: &[u8]) -> Piece {
         Heard::Nak => Piece::Nak,
         Heard::Noise => Piece::Wrong { fault: "a byte between serial frames means nothing".to_owned(), read: None },
         Heard::Damaged => wrong_frame(bytes, &checksum_fault(bytes)),
-        Heard::Frame(apdu) => match Apdu::decode(&apdu) {
-            Ok(apdu) => Piece::Framed(apdu),
-            Err(_) => stream(&apdu).into_iter().find(|piece| matches!(piece, Piece::Wrong { .. })).unwrap_or(Piece::Wrong {
-                fault: "the serial frame holds more than one message".to_owned(),
-                read: None,
-            }),
-        },
+        Heard::Frame(apdu) => {
+            match Apdu::decode(&apdu) {
+                Ok(apdu) => Piece::Framed(apdu),
+                Err(_) => stream(&apdu).into_iter().find(|piece| matches!(piece, Piece::Wrong { .. })).unwrap_or(
+                    Piece::Wrong { fault: "the serial frame holds more than one message".to_owned(), read: None },
+                ),
+            }
+        }
     }
 }
 

@@ -87,13 +87,24 @@ mod tests {
     #[test]
     fn all_are_sorted_and_list_nothing_twice() {
         let all: &[Choices] = &[
-                        REQUEST_TO_ECR, DEVICE_STATE, CARD_KIND, ACTION_REQUEST, ACCEPT_OR_DENY, YES_OR_NO, FILE, LANGUAGE,
-            BAUD_RATE, PROTOCOL, TOP_UP_MODE, DISPLAY_DEVICE, CARD_READER,
+            REQUEST_TO_ECR,
+            DEVICE_STATE,
+            CARD_KIND,
+            ACTION_REQUEST,
+            ACCEPT_OR_DENY,
+            YES_OR_NO,
+            FILE,
+            LANGUAGE,
+            BAUD_RATE,
+            PROTOCOL,
+            TOP_UP_MODE,
+            DISPLAY_DEVICE,
+            CARD_READER,
         ];
         for choices in all {
             assert!(choices.windows(2).all(|pair| pair[0].0 < pair[1].0), "{choices:?}");
         }
-        assert_eq!(meaning(0x02), Some("contactless"));
-        assert_eq!(meaning(0x03), None);
+        assert_eq!(meaning(CARD_KIND, 0x02), Some("FeliCa"));
+        assert_eq!(meaning(CARD_KIND, 0x03), None);
     }
 }
