@@ -15,3 +15,5 @@ mod money;
 mod terminals;
 #[path = "commands/unavailable.rs"]
 mod unavailable;
+#[path = "commands/zvt.rs"]
+mod zvt;

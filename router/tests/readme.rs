@@ -54,6 +54,16 @@ fn the_first_terminal_works_as_written() {
     assert!(answers[2].contains("tillswitch_payments_total"), "{}", answers[2]);
 }
 
+#[test]
+fn a_frame_is_explained_as_shown() {
+    let command = blocks(&readme(), "console: zvt decode").concat();
+    let frame = command.split('\'').nth(1).expect("the frame is quoted");
+    let output = Command::new(env!("CARGO_BIN_EXE_tillswitch")).args(["zvt", "decode", frame]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(printed.trim_end(), blocks(&readme(), "zvt decode").concat().trim_end());
+}
+
 /// Codes of the admin API and of paths and methods: no answer to a webhook has them.
 const NOT_FOR_THE_TILL: [Code; 6] = [
     Code::NotFound,
@@ -68,7 +78,7 @@ const NOT_FOR_THE_TILL: [Code; 6] = [
 fn every_code_and_command_is_in_the_readme() {
     let text = readme();
     let asked = ["pay", "refund", "again", "payments", "resolve", "terminals", "reload", "completions"];
-    for command in ["serve", "init", "check", "demo", "simulate", "drivers"].iter().chain(&asked) {
+    for command in ["serve", "init", "check", "demo", "simulate", "drivers", "zvt decode"].iter().chain(&asked) {
         assert!(text.contains(&format!("`tillswitch {command}")), "{command} is not in the README");
     }
     for command in ["reverse ID", "abort ID", "end-of-day TERMINAL", "service TERMINAL NAME"] {

@@ -19,6 +19,7 @@
 //! | `reply` | What does the PT say? |
 //! | `slip` | What is a slip made of? |
 //! | `tables` | The standard's tables, as data. |
+//! | `decode` | What does a message say, field by field? |
 //! | `trace` | What of a message may be read in a log? |
 //! | `simulator` | What does a terminal do? The PT's side, scripted, with faults and a ledger; it does I/O. |
 //!

@@ -12,7 +12,7 @@ use crate::clock::{Date, MonthDay, TimeOfDay};
 use crate::fields::Fields;
 use crate::registration::Registration;
 use crate::reply::Completion;
-use crate::tables::{intermediate_status, result_codes, terminal_status};
+use crate::tables::{commands, intermediate_status, result_codes, terminal_status};
 use crate::tlv::{self, Content, Object, Tlv};
 
 /// Who speaks.
@@ -58,28 +58,9 @@ fn prefix(direction: Direction) -> &'static str {
 
 fn name(control: ControlField) -> &'static str {
     match control {
-        control::SET_CLOCK => "set clock",
-        control::STATUS_INFORMATION => "status information",
-        control::INTERMEDIATE_STATUS => "intermediate status",
-        control::STATUS_ENQUIRY => "status enquiry",
-        control::REGISTRATION => "registration",
-        control::AUTHORIZATION => "authorization",
-        control::LOG_OFF => "log-off",
-        control::COMPLETION => "completion",
-        control::ABORT => "abort",
-        control::REPEAT_RECEIPT => "repeat receipt",
-        control::REVERSAL => "reversal",
-        control::REFUND => "refund",
-        control::END_OF_DAY => "end of day",
-        control::DIAGNOSIS => "diagnosis",
-        control::INITIALISATION => "initialisation",
-        control::ABORT_BY_ECR => "abort by the ECR",
-        control::PRINT_LINE => "print line",
-        control::PRINT_BLOCK => "print block",
-        control::DISPLAY_TEXT => "display text",
         control::POSITIVE | [control::NEGATIVE_CLASS, 0] => "positive",
         [control::NEGATIVE_CLASS, _] => "negative",
-        _ => "unknown command",
+        _ => commands::lookup(control).map_or("unknown command", |row| row.name),
     }
 }
 
@@ -289,7 +270,7 @@ mod tests {
             &[0x04, 0x0F, 0x08, 0x27, 0x05, 0x87, 0x04, 0x70, 0xC3, 0x41, 0x42],
             "PT> 04 0F status information, 8 bytes: result 05 (refused by the bank) ‹87,2› ‹undecoded,3›",
         );
-        check(Direction::Pt, &[0x0F, 0xA1, 0x02, 0x12, 0x34], "PT> 0F A1 unknown command, 2 bytes: ‹data,2›");
+        check(Direction::Pt, &[0x0F, 0xA1, 0x02, 0x12, 0x34], "PT> 0F A1 device functions (Feig), 2 bytes: ‹data,2›");
     }
 
     #[test]

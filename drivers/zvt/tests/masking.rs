@@ -7,6 +7,7 @@ use tillswitch_zvt::bcd;
 use tillswitch_zvt::bmp::{Encoding, Length};
 use tillswitch_zvt::charset::Charset;
 use tillswitch_zvt::command::Command;
+use tillswitch_zvt::decode::{self, Disclosure, Item};
 use tillswitch_zvt::fields::Fields;
 use tillswitch_zvt::reply::Reply;
 use tillswitch_zvt::tables::bmps::BMPS;
@@ -140,8 +141,43 @@ fn passwords() {
 
 fn check(number: &str, control: ControlField, data: &[u8]) {
     let apdu = Apdu::new(control, data.to_vec());
+    if !is_number_of_its_own(data) {
+        assert_hidden(number, &decoded(&apdu));
+    }
     assert_hidden(number, &trace::line(Direction::Pt, &apdu));
     assert_hidden(number, &format!("{apdu:?} {:?} {:?}", Command::parse(&apdu), Reply::parse(&apdu, Charset::Cp437)));
+}
+
+/// All that the explanation of a message tells.
+fn decoded(apdu: &Apdu) -> String {
+    fn tell(item: &Item, told: &mut Vec<String>) {
+        told.push(item.raw.to_uppercase());
+        told.extend(item.value.clone());
+        told.extend(item.details.iter().map(|detail| detail.text.clone()));
+        item.items.iter().for_each(|inner| tell(inner, told));
+    }
+    let mut told = Vec::new();
+    decode::explain(apdu, Disclosure::Masked).items.iter().for_each(|item| tell(item, &mut told));
+    told.join("\n")
+}
+
+/// A single field that is too short for a card number, so that its digits are none: turnover number, original trace,
+/// authorisation code.
+fn is_number_of_its_own(data: &[u8]) -> bool {
+    let fields = Fields::parse(data);
+    let is_one = fields.undecoded().is_empty() && fields.all().len() == 1;
+    is_one && matches!(fields.all()[0].tag, 0x37 | 0x3B | 0x88)
+}
+
+#[test]
+fn an_explanation_without_mask_shows_what_a_masked_one_hides() {
+    let number = &card_numbers()[3];
+    let fields = Fields::new().with_card_number(number).expect("it fits").encode();
+    let apdu = Apdu::new(control::STATUS_INFORMATION, fields);
+    let item = &decode::explain(&apdu, Disclosure::Unmasked).items[0];
+    assert_eq!(item.value.as_deref(), Some(number.as_str()));
+    let last4 = &number[number.len() - 4..];
+    assert!(decoded(&apdu).ends_with(&format!("*{last4}")), "{}", decoded(&apdu));
 }
 
 /// No five digits of the number in a row, nor their ASCII codes in hexadecimal.

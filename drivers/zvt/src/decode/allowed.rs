@@ -41,7 +41,7 @@ pub(super) fn bmp(tag: u8, control: ControlField) -> Form {
         tag::CARD_NUMBER => Form::CardNumber,
         tag::RESULT_CODE => Form::Result,
         tag::TERMINAL_ID => Form::Digits(4),
-        tag::AUTHORIZATION_CODE => Form::Text,
+        tag::AUTHORIZATION_CODE => Form::Code,
         tag::ADDITIONAL_TEXT | tag::CARD_NAME => Form::Text,
         tag::CURRENCY => Form::Currency,
         0x60 => Form::Totals,

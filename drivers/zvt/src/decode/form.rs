@@ -52,6 +52,8 @@ pub(super) enum Form {
     /// Columns and rows.
     Size,
     Totals,
+    /// A short code in ASCII letters and digits, too short for a card number.
+    Code,
     /// Text without the digits of a card number.
     Text,
     /// Text that may be UTF-8 whatever was agreed.
@@ -120,6 +122,9 @@ pub(super) fn masked(form: Form, bytes: &[u8], context: &Context) -> Shown {
     match form {
         Form::Hidden => hidden(bytes),
         Form::CardNumber => card_number(bytes),
+        Form::Code if is_code(bytes) => {
+            Shown { raw: hex(bytes), value: Some(text(form, bytes, context)), details: Vec::new(), masked: false }
+        }
         Form::Text | Form::VendorText | Form::Version => masked_text(form, bytes, context),
         _ => match meaning(form, bytes, context) {
             Some((value, details)) => Shown { raw: hex(bytes), value: Some(value), details, masked: false },
@@ -132,11 +137,21 @@ pub(super) fn masked(form: Form, bytes: &[u8], context: &Context) -> Shown {
 pub(super) fn unmasked(form: Form, place: Place, bytes: &[u8], context: &Context) -> Shown {
     let meant = match form {
         Form::Hidden | Form::CardNumber => plain(place, bytes, context.charset).map(|value| (value, Vec::new())),
-        Form::Text | Form::VendorText | Form::Version => Some((text(form, bytes, context), Vec::new())),
+        Form::Code | Form::Text | Form::VendorText | Form::Version => Some((text(form, bytes, context), Vec::new())),
         _ => meaning(form, bytes, context),
     };
     let (value, details) = meant.map_or((None, Vec::new()), |(value, details)| (Some(value), details));
     Shown { raw: hex(bytes), value: value.filter(|value| !value.is_empty()), details, masked: false }
+}
+
+fn is_code(bytes: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, 0 | b' ');
+    bytes.len() <= 8 && bytes.iter().all(fits) && !bytes_are_digits(bytes)
+}
+
+/// Nibbles where letters belong.
+fn bytes_are_digits(bytes: &[u8]) -> bool {
+    holds_card_number(bytes) && !bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == 0)
 }
 
 fn hidden(bytes: &[u8]) -> Shown {
@@ -337,7 +352,13 @@ fn line_attribute(byte: u8) -> Meaning {
         return ("line feed".to_owned(), Vec::new());
     }
     let indent = attribute.indent();
-    let value = if indent == 0 { String::new() } else { format!("indented by {indent}") };
+    let value = if byte == 0 {
+        "plain".to_owned()
+    } else if indent == 0 {
+        String::new()
+    } else {
+        format!("indented by {indent}")
+    };
     let details = bits(bit_fields::LINE_ATTRIBUTE, byte)
         .into_iter()
         .filter(|detail| detail.bits.is_some_and(|bits| bits.value != 0));

@@ -7,7 +7,7 @@ const LONGEST_NUMBER: usize = 4;
 /// So many digits in one text may be a card number in pieces.
 const MOST_DIGITS: usize = 11;
 /// Card numbers have this many digits.
-const CARD_NUMBER_LENGTHS: std::ops::RangeInclusive<usize> = 12..=19;
+const CARD_NUMBER_LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
 
 /// The text with a star for each digit that may be one of a card number: those in long rows, whatever separates them,
 /// and all of them where there are many. The second value tells whether a digit was hidden.
@@ -57,14 +57,14 @@ pub(super) fn bytes_are_text(bytes: &[u8], charset: Charset) -> bool {
 pub(super) fn holds_card_number(bytes: &[u8]) -> bool {
     let nibbles: Vec<u8> = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).collect();
     let is_decimal = |nibble: &u8| *nibble <= 9;
-    let others = nibbles.iter().filter(|nibble| !is_decimal(nibble)).count();
-    let hardly_others = nibbles.len() >= *CARD_NUMBER_LENGTHS.start() && others <= 1;
-    let checked = (0..nibbles.len()).any(|start| {
+    // The last one may be the filler of a number with an odd count of digits.
+    let hardly_others = nibbles.len() >= *CARD_NUMBER_LENGTHS.start()
+        && nibbles.split_last().is_some_and(|(_, before)| before.iter().all(is_decimal));
+    // Letters are decimal digits as nibbles too, so that only a whole row of them is looked at.
+    let begins_row = |start: &usize| *start == 0 || !is_decimal(&nibbles[start - 1]);
+    let checked = (0..nibbles.len()).step_by(2).filter(begins_row).any(|start| {
         let row = nibbles[start..].iter().take_while(|nibble| is_decimal(nibble)).count();
-        CARD_NUMBER_LENGTHS.filter(|length| *length <= row).any(|length| {
-            let digits = &nibbles[start..start + length];
-            digits[0] != 0 && has_check_digit(digits)
-        })
+        CARD_NUMBER_LENGTHS.contains(&row) && nibbles[start] != 0 && has_check_digit(&nibbles[start..start + row])
     });
     hardly_others || checked
 }
