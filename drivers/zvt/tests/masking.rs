@@ -161,12 +161,12 @@ fn decoded(apdu: &Apdu) -> String {
     told.join("\n")
 }
 
-/// A single field that is too short for a card number, so that its digits are none: turnover number, original trace,
-/// authorisation code.
+/// A block that is too short for the 13 digits of a card number, or a single field with a short number of its own, so that
+/// its digits are none of a card: turnover number, original trace, authorisation code.
 fn is_number_of_its_own(data: &[u8]) -> bool {
     let fields = Fields::parse(data);
     let is_one = fields.undecoded().is_empty() && fields.all().len() == 1;
-    is_one && matches!(fields.all()[0].tag, 0x37 | 0x3B | 0x88)
+    data.len() <= 7 || is_one && matches!(fields.all()[0].tag, 0x37 | 0x3B | 0x88)
 }
 
 #[test]
