@@ -76,7 +76,11 @@ transcripts! {
     payment_error_without_completion
     payment_duplicate_result
     payment_wrong_currency
+    cut_registration
     cut_after_command
+    cut_after_start_kept
+    cut_after_start_reversed
+    cut_behind_first_status
     cut_before_result_reversed
     cut_before_result_kept
     cut_after_result_kept
@@ -84,6 +88,8 @@ transcripts! {
     no_completion
     silent_after_start
     cut_after_ack
+    cut_at_slip
+    cut_behind_completion
     cut_idle
     late_result_refused
     garbage

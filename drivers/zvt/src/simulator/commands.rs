@@ -91,6 +91,9 @@ fn is_busy(talk: &Conversation) -> bool {
 }
 
 async fn register(talk: &mut Conversation, registration: &Registration) {
+    if std::mem::take(&mut talk.terminal.memory().cuts_registration) {
+        return talk.cut();
+    }
     let currency = talk.terminal.options.currency.numeric();
     if registration.currency.is_some_and(|asked| asked != currency) {
         let allowed = Fields::new().with_currency(currency).map(|fields| fields.encode()).unwrap_or_default();

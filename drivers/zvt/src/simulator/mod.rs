@@ -151,6 +151,7 @@ impl Simulator {
         {
             let mut memory = self.terminal.memory();
             memory.set_script(Vec::new());
+            memory.cuts_registration = false;
             memory.greets_with_banner = false;
             memory.repeats_nothing = false;
             memory.terminal_id = self.terminal.options.terminal_id.clone();

@@ -8,7 +8,7 @@ use super::book::Booking;
 use super::conversation::{Answer, Conversation, Heard};
 use super::line::Pace;
 use super::messages;
-use super::printing::print;
+use super::printing::{begin_to_print, print};
 use super::step::Step;
 use crate::apdu::Apdu;
 use crate::command::{negative, positive};
@@ -96,6 +96,17 @@ async fn started(talk: &mut Conversation, order: &Order, step: Step) {
         Step::SilentAfterStart => talk.hang().await,
         Step::OnlyAbort => end_with_abort(talk, OUT_OF_USE).await,
         Step::WaitForAbort | Step::WaitForAbortBytewise => wait_for_abort(talk, step).await,
+        Step::CutAfterStart => {
+            talk.cut();
+            with_card(talk, order, step).await;
+        }
+        Step::CutAfterStatus => {
+            if let Some(status) = intermediate_status(talk, 0x0A, "Karte vorhalten") {
+                talk.say(&status).await;
+            }
+            talk.cut();
+            with_card(talk, order, step).await;
+        }
         Step::Slow => {
             for _ in 0..SLOW_MESSAGES {
                 tell_status(talk, 0x0E, "").await;
@@ -231,6 +242,15 @@ async fn report(talk: &mut Conversation, order: &Order, step: Step, booking: &Bo
 async fn accepted(talk: &mut Conversation, step: Step, booking: &Booking, result: &Apdu) {
     match step {
         Step::CutAfterAck => return talk.cut(),
+        Step::CutAtSlip => {
+            begin_to_print(talk, booking).await;
+            return talk.cut();
+        }
+        Step::CutAfterCompletion => {
+            print(talk, booking).await;
+            talk.say(&messages::completion()).await;
+            return talk.cut();
+        }
         Step::NoCompletion => return talk.hang().await,
         Step::ApproveThenReverse => {
             talk.terminal.take_back(booking);

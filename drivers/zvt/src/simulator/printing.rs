@@ -17,7 +17,18 @@ pub(super) async fn print(talk: &mut Conversation, booking: &Booking) -> Answer 
     tell_slip(talk, slip).await
 }
 
-/// The same for an end of day or a diagnosis.
+/// The first message of the slip, if the registration asks for one, and nothing more.
+pub(super) async fn begin_to_print(talk: &mut Conversation, booking: &Booking) {
+    let Some(blocks) = slips(talk, config_byte::PAYMENT_RECEIPTS_BY_ECR) else {
+        return;
+    };
+    let slip = messages::payment_slip(booking, blocks, &talk.voice(Some(booking.at_unix_ms)));
+    if let Some(first) = talk.built(slip).and_then(|messages| messages.into_iter().next()) {
+        talk.say(&first).await;
+    }
+}
+
+/// The slip of an end of day or a diagnosis, likewise.
 pub(super) async fn print_administration(talk: &mut Conversation, title: &str) -> Answer {
     let Some(blocks) = slips(talk, config_byte::ADMINISTRATION_RECEIPTS_BY_ECR) else {
         return Answer::Positive;

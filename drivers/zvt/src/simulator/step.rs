@@ -38,12 +38,20 @@ pub enum Step {
     ApproveMore,
     /// Cuts the link when the command has arrived; nothing is booked.
     CutAfterCommand,
+    /// Answers the command, and cuts the link; the customer pays all the same.
+    CutAfterStart,
+    /// Cuts the link behind the first 04 FF; the customer pays all the same.
+    CutAfterStatus,
     /// Books, and cuts the link before 04 0F leaves.
     CutBeforeResult,
     /// Books, sends 04 0F, and cuts the link before the acknowledgement is read.
     CutAfterResult,
     /// Cuts the link after the acknowledgement of 04 0F, before 06 0F.
     CutAfterAck,
+    /// Cuts the link behind the first message of the slip; without slips, where it would be.
+    CutAtSlip,
+    /// Cuts the link behind 06 0F, before its acknowledgement is read.
+    CutAfterCompletion,
     /// Approves to the end, then cuts the idle link.
     CutIdle,
     /// Approves, is acknowledged, and stays silent instead of 06 0F.
@@ -62,6 +70,8 @@ pub enum Step {
     DuplicateResult,
     /// Books, stays silent, and sends 04 0F in front of its next answer or on the next link.
     LateResult,
+    /// From here on, once: cuts the link when a registration has arrived.
+    CutRegistration,
     /// From here on: greets every link with a line of text before its first message.
     Banner,
     /// From here on: presents itself with another terminal id.
@@ -87,9 +97,13 @@ const WORDS: &[(&str, Step)] = &[
     ("approve-less", Step::ApproveLess),
     ("approve-more", Step::ApproveMore),
     ("cut-after-command", Step::CutAfterCommand),
+    ("cut-after-start", Step::CutAfterStart),
+    ("cut-after-04-FF", Step::CutAfterStatus),
     ("cut-before-result", Step::CutBeforeResult),
     ("cut-after-result", Step::CutAfterResult),
     ("cut-after-ack", Step::CutAfterAck),
+    ("cut-at-slip", Step::CutAtSlip),
+    ("cut-after-06-0F", Step::CutAfterCompletion),
     ("cut-idle", Step::CutIdle),
     ("no-completion", Step::NoCompletion),
     ("silent", Step::Silent),
@@ -99,6 +113,7 @@ const WORDS: &[(&str, Step)] = &[
     ("coalesced", Step::Coalesced),
     ("duplicate-04-0F", Step::DuplicateResult),
     ("late-result", Step::LateResult),
+    ("cut-registration", Step::CutRegistration),
     ("banner", Step::Banner),
     ("wrong-id", Step::WrongId),
     ("no-06-20", Step::NoRepeat),
@@ -166,7 +181,7 @@ impl Step {
 
     /// Whether this changes the terminal from here on instead of one payment.
     pub(super) fn is_switch(self) -> bool {
-        matches!(self, Step::Banner | Step::WrongId | Step::NoRepeat)
+        matches!(self, Step::CutRegistration | Step::Banner | Step::WrongId | Step::NoRepeat)
     }
 }
 

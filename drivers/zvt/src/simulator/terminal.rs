@@ -36,6 +36,8 @@ pub(super) struct Memory {
     pub clock_offset_seconds: i64,
     pub registered: Registered,
     script: VecDeque<Step>,
+    /// The next registration is cut.
+    pub cuts_registration: bool,
     pub greets_with_banner: bool,
     pub repeats_nothing: bool,
     /// A result that was not sent yet.
@@ -103,6 +105,7 @@ impl Terminal {
             clock_offset_seconds: 0,
             registered: Registered::nobody(),
             script: options.script.iter().copied().collect(),
+            cuts_registration: false,
             greets_with_banner: false,
             repeats_nothing: false,
             late: None,
@@ -167,6 +170,7 @@ impl Memory {
         while let Some(step) = self.script.front().copied().filter(|step| step.is_switch()) {
             self.script.pop_front();
             match step {
+                Step::CutRegistration => self.cuts_registration = true,
                 Step::Banner => self.greets_with_banner = true,
                 Step::NoRepeat => self.repeats_nothing = true,
                 _ => self.terminal_id = other_terminal_id(&self.terminal_id),
