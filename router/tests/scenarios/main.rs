@@ -11,6 +11,7 @@ mod chores;
 mod desk;
 mod guide;
 mod kills;
+mod matrix;
 mod metrics;
 mod operations;
 mod queue;
