@@ -1,3 +1,5 @@
+//! Does an end of a serial line say and hear what it should? Scripts, with a clock that is moved by hand.
+
 use super::*;
 use crate::apdu::control;
 use crate::command::positive;
