@@ -123,7 +123,7 @@ impl App {
         let journal = Measured::new(journal, metrics.journal().clone()).await.map_err(StartError::Journal)?;
         let journal: Arc<dyn Journal> = Arc::new(journal);
         let life = Life { journal, metrics, live: Live::default(), events: Events::new() };
-        let configs = config.terminals.values().map(|terminal| Arc::new(terminal.clone()));
+        let configs = config.terminals.values().cloned();
         let terminals = Arc::new(Terminals::start(configs, &life).await.map_err(StartError::Journal)?);
         terminals.show_queues_in(&life.metrics);
         let public = listen(config.server.listen).await?;

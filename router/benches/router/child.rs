@@ -43,12 +43,12 @@ impl Child {
         Child { process, address, start: start.elapsed() }
     }
 
-    /// The bare durable forwarder: this very program.
-    pub fn forwarder(folder: &Path, terminals: &Terminals) -> Child {
+    /// A durable forwarder with a file of this name: this very program.
+    pub fn forwarder(folder: &Path, file: &str, terminals: &Terminals) -> Child {
         let list = folder.join("terminals");
         fs::write(&list, terminals.list()).expect("the folder can be written");
         let mut command = Command::new(std::env::current_exe().expect("this program has a file"));
-        command.arg(forwarder::ARGUMENT).arg(folder.join("forwarded")).arg(list).stdout(Stdio::piped());
+        command.arg(forwarder::ARGUMENT).arg(folder.join(file)).arg(list).stdout(Stdio::piped());
         let start = Instant::now();
         let mut process = command.spawn().expect("this program can be started");
         let address = wait_for(process.stdout.take().expect("it is piped"), |line| line.parse().ok());

@@ -1,11 +1,14 @@
 //! What is the least that must be done? A bare durable forwarder: HTTP in, the terminal out over HTTP, a line in an
 //! append-only file before and after, each on disk before anything follows from it. Nothing else: no rules, no states, no
 //! recovery, no metrics, no log.
+//!
+//! With a database instead of the file it makes the commits that the router's promises ask for, of one row each: what such
+//! a payment costs before there is any router.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,13 +21,16 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, oneshot};
 
-/// Makes this program a forwarder: followed by its file and the list of terminals.
+/// Makes this program a forwarder: followed by its file and the list of terminals. A file that ends in [`DATABASE`] is one.
 pub const ARGUMENT: &str = "--forwarder";
+/// How the name of a database ends.
+pub const DATABASE: &str = ".db";
 
 /// Serves until it is killed.
 pub async fn run(file: &Path, terminals: &Path) {
@@ -88,6 +94,10 @@ impl Forwarder {
         let payment = Payment { amount, currency: webhook.currency, operation: "sale" };
         let payment = serde_json::to_vec(&payment).expect("texts become JSON");
         let answer = self.terminals[webhook.project.id].ask(payment.into()).await;
+        if self.journal.is_database {
+            // What the terminal said, before the outcome that is made of it.
+            self.journal.append(answer.body().clone()).await;
+        }
         self.journal.append(answer.body().clone()).await;
         answer.map(Full::new)
     }
@@ -135,35 +145,67 @@ impl Terminal {
 type Line = (Bytes, oneshot::Sender<()>);
 
 /// An append-only file with a thread that writes all that has queued up and syncs once for all of it.
-struct Journal(mpsc::Sender<Line>);
+struct Journal {
+    lines: mpsc::Sender<Line>,
+    is_database: bool,
+}
 
 impl Journal {
     fn open(path: &Path) -> Journal {
-        let file = OpenOptions::new().create(true).append(true).open(path).expect("the folder can be written");
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || write(file, &lines));
-        Journal(sender)
+        let is_database = path.to_string_lossy().ends_with(DATABASE);
+        if is_database {
+            let database = database(path).expect("the folder can be written");
+            std::thread::spawn(move || write(&lines, |batch| insert(&database, batch).expect("the disk takes it")));
+        } else {
+            let file = OpenOptions::new().create(true).append(true).open(path).expect("the folder can be written");
+            std::thread::spawn(move || write(&lines, |batch| append(&file, batch).expect("the disk takes it")));
+        }
+        Journal { lines: sender, is_database }
     }
 
     async fn append(&self, line: Bytes) {
         let (written, wait) = oneshot::channel();
-        self.0.send((line, written)).expect("the writer lives as long as the process");
+        self.lines.send((line, written)).expect("the writer lives as long as the process");
         wait.await.expect("the writer answers");
     }
 }
 
-fn write(mut file: File, lines: &mpsc::Receiver<Line>) {
+fn write(lines: &mpsc::Receiver<Line>, mut commit: impl FnMut(&[Line])) {
     while let Ok(first) = lines.recv() {
         let batch: Vec<Line> = std::iter::once(first).chain(lines.try_iter()).collect();
-        let mut text = Vec::new();
-        for (line, _) in &batch {
-            text.extend_from_slice(line);
-            text.push(b'\n');
-        }
-        file.write_all(&text).and_then(|()| file.sync_data()).expect("the disk takes it");
+        commit(&batch);
         for (_, written) in batch {
             // Who left does not wait.
             let _ = written.send(());
         }
     }
+}
+
+fn append(mut file: &File, batch: &[Line]) -> io::Result<()> {
+    let mut text = Vec::new();
+    for (line, _) in batch {
+        text.extend_from_slice(line);
+        text.push(b'\n');
+    }
+    file.write_all(&text)?;
+    file.sync_data()
+}
+
+/// A database as the router keeps its own, with one table.
+fn database(path: &Path) -> rusqlite::Result<Connection> {
+    let database = Connection::open(path)?;
+    database.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    database.pragma_update(None, "synchronous", "FULL")?;
+    database.execute_batch("CREATE TABLE lines (seq INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT")?;
+    Ok(database)
+}
+
+fn insert(database: &Connection, batch: &[Line]) -> rusqlite::Result<()> {
+    database.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    for (line, _) in batch {
+        database.prepare_cached("INSERT INTO lines (text) VALUES (?1)")?.execute([&line[..]])?;
+    }
+    database.prepare_cached("COMMIT")?.execute([])?;
+    Ok(())
 }

@@ -61,7 +61,8 @@ async fn measure(registers: usize, options: &Options) -> Vec<Row> {
     let direct_http = load::direct(&http, options.single).await;
     let direct_zvt = load::direct(&zvt, options.single).await;
     let contenders = [
-        (Contender::Forwarder, Child::forwarder(folder.path(), &http), &http, direct_http.clone()),
+        (Contender::Forwarder, Child::forwarder(folder.path(), "forwarded", &http), &http, direct_http.clone()),
+        (Contender::Promises, Child::forwarder(folder.path(), "forwarded.db", &http), &http, direct_http.clone()),
         (Contender::Http, Child::router(http.config()), &http, direct_http),
         (Contender::Zvt, Child::router(zvt.config()), &zvt, direct_zvt),
     ];

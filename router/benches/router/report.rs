@@ -9,6 +9,8 @@ use crate::load::Round;
 pub enum Contender {
     /// The bare durable forwarder, to HTTP terminals.
     Forwarder,
+    /// The same with the commits of the router's promises, in SQLite.
+    Promises,
     /// The router in front of HTTP terminals.
     Http,
     /// The router in front of ZVT terminals.
@@ -19,6 +21,7 @@ impl Contender {
     fn name(self) -> &'static str {
         match self {
             Contender::Forwarder => "bare forwarder",
+            Contender::Promises => "with promises",
             Contender::Http => "router, HTTP",
             Contender::Zvt => "router, ZVT",
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -129,7 +130,7 @@ fn ask_all(config: &Config, limits: Limits) -> BTreeMap<String, State> {
         Ok(runtime) => runtime,
         Err(error) => return threadless(config, &error),
     };
-    let ask = |terminal: &TerminalConfig| (terminal.name.clone(), runtime.spawn(ask(terminal.clone(), limits)));
+    let ask = |terminal: &Arc<TerminalConfig>| (terminal.name.clone(), runtime.spawn(ask(terminal.clone(), limits)));
     let asked: Vec<_> = config.terminals.values().map(ask).collect();
     let states = runtime.block_on(async {
         let mut states = BTreeMap::new();
@@ -157,7 +158,7 @@ fn threadless(config: &Config, error: &std::io::Error) -> BTreeMap<String, State
     config.terminals.keys().map(|name| (name.clone(), state.clone())).collect()
 }
 
-async fn ask(terminal: TerminalConfig, limits: Limits) -> State {
+async fn ask(terminal: Arc<TerminalConfig>, limits: Limits) -> State {
     let mut driver = match terminal.factory.build(&terminal.settings) {
         Ok(driver) => driver,
         Err(faults) => return State::bad(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
@@ -186,7 +187,7 @@ fn running_router(state_dir: &Path) -> Option<String> {
 
 fn as_json(config: &Config, states: &BTreeMap<String, State>, note: Option<&str>) -> Value {
     let register = |register: &crate::config::RegisterConfig| json!({ "name": register.name, "project_ids": register.project_ids, "terminal": register.terminal });
-    let terminal = |terminal: &TerminalConfig| {
+    let terminal = |terminal: &Arc<TerminalConfig>| {
         let (address, state) = (&terminal.identity.address, states.get(&terminal.name));
         json!({ "name": terminal.name, "driver": terminal.driver, "address": address, "status": state })
     };

@@ -22,6 +22,7 @@ mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tillswitch_core::DriverRegistry;
 use toml::de::DeTable;
@@ -54,7 +55,7 @@ pub struct Config {
     /// Where payments are kept.
     pub journal: Journal,
     /// The terminals, by name.
-    pub terminals: BTreeMap<String, TerminalConfig>,
+    pub terminals: BTreeMap<String, Arc<TerminalConfig>>,
     /// The registers, by name. Each names a terminal that there is.
     pub registers: BTreeMap<String, RegisterConfig>,
     /// The drivers that it was read with, to read it again.

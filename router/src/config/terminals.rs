@@ -71,7 +71,7 @@ pub(super) fn read(
     root: &mut Scope<'_>,
     base_dir: &Path,
     registry: &DriverRegistry,
-) -> (BTreeMap<String, TerminalConfig>, BTreeSet<String>) {
+) -> (BTreeMap<String, Arc<TerminalConfig>>, BTreeSet<String>) {
     let sections = root.sections("terminals");
     if sections.is_empty() {
         let remedy = "add [terminals.counter] with driver and address; `tillswitch init` shows how";
@@ -84,7 +84,7 @@ pub(super) fn read(
         check_name(&scope, name);
         if let Some(terminal) = terminal(&mut scope, name, base_dir, registry) {
             check_address(&scope, &terminal, &mut addresses);
-            terminals.insert(name.to_owned(), terminal);
+            terminals.insert(name.to_owned(), Arc::new(terminal));
         }
     }
     (terminals, names)

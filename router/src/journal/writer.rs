@@ -223,7 +223,7 @@ impl Writer {
 
     fn transaction(&mut self, jobs: &mut [Box<dyn Job>], notes: &[PaymentId]) -> Result<(), JournalError> {
         self.store.watch.require().map_err(|why| self.shared.break_down(why))?;
-        if let Err(error) = self.store.connection.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(error) = self.execute("BEGIN IMMEDIATE") {
             return Err(self.stop_for(&error));
         }
         let written = self.run_all(jobs, notes).map_err(|error| self.stop_for(&error));
@@ -250,12 +250,12 @@ impl Writer {
     }
 
     fn execute(&self, sql: &str) -> Result<(), rusqlite::Error> {
-        self.store.connection.prepare_cached(sql)?.execute([]).map(|_| ())
+        execute(&self.store.connection, sql)
     }
 
     fn commit(&mut self) -> Result<(), JournalError> {
         let Store { connection, disk, .. } = &mut self.store;
-        let mut commit = || connection.execute_batch("COMMIT").map_err(|error| error.to_string());
+        let mut commit = || execute(connection, "COMMIT").map_err(|error| error.to_string());
         disk.commit(&mut commit).map_err(|why| self.shared.break_down(why))
     }
 
@@ -279,6 +279,11 @@ impl Writer {
             self.shared.break_down(error.to_string());
         }
     }
+}
+
+/// Runs a statement that is needed for every commit, and therefore kept prepared.
+fn execute(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 /// A writer that has gone by a fault of the program is no healthy journal.

@@ -1,5 +1,7 @@
 //! Which registers and terminals are counted.
 
+use std::sync::Arc;
+
 use crate::config::{Config, RegisterConfig, TerminalConfig};
 
 /// What of a configuration stands in labels.
@@ -42,7 +44,7 @@ impl From<&Config> for Layout {
             driver: driver(&register.terminal).to_owned(),
         };
         let terminal =
-            |terminal: &TerminalConfig| Terminal { name: terminal.name.clone(), driver: terminal.driver.clone() };
+            |terminal: &Arc<TerminalConfig>| Terminal { name: terminal.name.clone(), driver: terminal.driver.clone() };
         Layout {
             tills: config.registers.values().map(till).collect(),
             terminals: config.terminals.values().map(terminal).collect(),

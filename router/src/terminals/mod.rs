@@ -193,7 +193,7 @@ impl Terminals {
     /// by the new one.
     pub async fn reload(
         &self,
-        configs: &BTreeMap<String, TerminalConfig>,
+        configs: &BTreeMap<String, Arc<TerminalConfig>>,
         adopt: impl FnOnce(),
     ) -> Result<Reloaded, String> {
         let _alone = self.reloading.lock().await;
@@ -208,9 +208,9 @@ impl Terminals {
                         report.waiting.push(name.clone());
                     }
                 }
-                Some(terminal) => changes.push((name.clone(), terminal.configure(Arc::new(config.clone())).await)),
+                Some(terminal) => changes.push((name.clone(), terminal.configure(config.clone()).await)),
                 None => {
-                    by_name.insert(name.clone(), self.add(Arc::new(config.clone())));
+                    by_name.insert(name.clone(), self.add(config.clone()));
                     report.added.push(name.clone());
                 }
             }
@@ -234,7 +234,7 @@ impl Terminals {
 
     /// Whether a reload can change to these terminals. An address that moves from one running terminal to another is
     /// refused: two drivers would meet at it.
-    pub fn check(&self, configs: &BTreeMap<String, TerminalConfig>) -> Result<(), String> {
+    pub fn check(&self, configs: &BTreeMap<String, Arc<TerminalConfig>>) -> Result<(), String> {
         if self.is_stopping() {
             return Err("the router is stopping".to_owned());
         }
@@ -456,15 +456,19 @@ fn launch(
     let task = Task::new(config, life.clone(), gate.clone(), links, doubts);
     let behind = behind.unwrap_or_default();
     gate.set_held(!behind.is_empty());
-    let task = tokio::spawn(async move {
-        for other in behind {
-            // The other task holds the receiver until its driver is gone.
-            other.closed().await;
-        }
-        gate.set_held(false);
-        task.run().await
-    });
+    // Spawned bare where it can be: an async block around it would keep room for the task twice.
+    let task = if behind.is_empty() { tokio::spawn(task.run()) } else { tokio::spawn(run_behind(behind, gate, task)) };
     (terminal.clone(), Running { terminal, stop, task })
+}
+
+/// Runs a task once those that have its address are gone.
+async fn run_behind(others: Vec<watch::Sender<Stop>>, gate: Gate, task: Task) -> Vec<Payment> {
+    for other in others {
+        // The other task holds the receiver until its driver is gone.
+        other.closed().await;
+    }
+    gate.set_held(false);
+    task.run().await
 }
 
 /// A payment in doubt whose terminal is gone or has become another one.

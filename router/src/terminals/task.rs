@@ -113,8 +113,13 @@ impl Task {
             if draining {
                 self.gate.close(if self.is_removed() { Refusal::Removed } else { Refusal::Stopping });
             }
-            self.expire_waiting().await;
-            self.configure().await;
+            // What is rare is boxed: a task is as large as the largest of what it awaits, for as long as it lives.
+            if draining || self.waiting.iter().any(|job| !job.place.is_immediate()) {
+                Box::pin(self.expire_waiting()).await;
+            }
+            if self.next.is_some() {
+                Box::pin(self.configure()).await;
+            }
             self.start_next().await;
             let wake = self.next_wake();
             if draining && self.activity.is_none() && self.is_empty() {
@@ -123,7 +128,7 @@ impl Task {
             tokio::select! {
                 done = finished(&mut self.activity) => self.take_back(done).await,
                 Some(job) = self.links.jobs.recv() => self.waiting.push_back(job),
-                Some(request) = self.links.requests.recv() => self.hear(*request).await,
+                Some(request) = self.links.requests.recv() => Box::pin(self.hear(*request)).await,
                 () = self.gate.changed() => {}
                 () = sleep_until(wake) => {}
                 () = self.links.stop.draining(), if !draining => {}
@@ -183,11 +188,14 @@ impl Task {
     async fn start_payment(&mut self, job: Box<Job>) {
         if job.payment.terminal != self.links.current.load().key {
             let message = "the terminal's settings changed while the payment waited; send it again";
-            return self.turn_away(job, Code::TerminalBusy, message).await;
+            return Box::pin(turn_away(&self.life, job, Code::TerminalBusy, message)).await;
         }
         match self.driver() {
             Some(driver) => self.start_attempt(driver, job),
-            None => self.turn_away(job, Code::TerminalUnreachable, "the driver cannot be built; see the log").await,
+            None => {
+                let message = "the driver cannot be built; see the log";
+                Box::pin(turn_away(&self.life, job, Code::TerminalUnreachable, message)).await;
+            }
         }
     }
 
@@ -410,21 +418,18 @@ impl Task {
                 let message = format!(
                     "terminal {name:?} was taken out of the configuration while the payment waited for it; nothing was begun, send it again"
                 );
-                self.turn_away(job, Code::TerminalBusy, &message).await;
+                turn_away(&self.life, job, Code::TerminalBusy, &message).await;
             } else if closing {
-                self.turn_away(job, Code::ShuttingDown, "the router is stopping; send it again in a minute").await;
+                turn_away(&self.life, job, Code::ShuttingDown, "the router is stopping; send it again in a minute")
+                    .await;
             } else if self.gate.is_in_doubt() {
                 let message = "a payment on this terminal is in doubt and must be settled first";
-                self.turn_away(job, Code::TerminalInDoubt, message).await;
+                turn_away(&self.life, job, Code::TerminalInDoubt, message).await;
             } else {
-                self.turn_away(job, Code::TerminalBusy, "the terminal was busy for too long; try again").await;
+                turn_away(&self.life, job, Code::TerminalBusy, "the terminal was busy for too long; try again").await;
             }
         }
         self.waiting = kept;
-    }
-
-    async fn turn_away(&mut self, job: Box<Job>, code: Code, message: &str) {
-        turn_away(&self.life, job, code, message).await;
     }
 
     fn next_wake(&self) -> Instant {
