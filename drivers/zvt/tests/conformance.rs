@@ -8,7 +8,7 @@ use tillswitch_core::conformance::{self, Behaviour, Bench};
 use tillswitch_core::ledger::LedgerEntry;
 use tillswitch_core::{DriverFactory, Settings, TerminalDriver, async_trait};
 use tillswitch_zvt::simulator::{Encryption, Options, Simulator};
-use tillswitch_zvt::{Timing, ZvtTcpFactory};
+use tillswitch_zvt::{Timing, ZvtSerialFactory, ZvtTcpFactory};
 
 struct ZvtBench {
     folder: tempfile::TempDir,
@@ -16,11 +16,13 @@ struct ZvtBench {
     terminal: Option<Simulator>,
     auto_reverse: bool,
     encryption: Option<Encryption>,
+    is_serial: bool,
 }
 
 impl ZvtBench {
     fn new(auto_reverse: bool) -> ZvtBench {
-        ZvtBench { folder: tempfile::tempdir().unwrap(), runs: 0, terminal: None, auto_reverse, encryption: None }
+        let folder = tempfile::tempdir().unwrap();
+        ZvtBench { folder, runs: 0, terminal: None, auto_reverse, encryption: None, is_serial: false }
     }
 
     /// The same with TLS to a terminal that made its certificate itself.
@@ -33,7 +35,29 @@ impl ZvtBench {
         bench
     }
 
+    /// The same on a serial line.
+    fn serial(auto_reverse: bool) -> ZvtBench {
+        ZvtBench { is_serial: true, ..ZvtBench::new(auto_reverse) }
+    }
+
+    async fn simulated(&self, options: Options) -> Simulator {
+        match self.is_serial {
+            true => Simulator::start_serial(options, &self.folder.path().join("tty")).await.unwrap(),
+            false => Simulator::start(options).await.unwrap(),
+        }
+    }
+
+    fn driver(&self, settings: &Settings, timing: Timing) -> Box<dyn TerminalDriver> {
+        match self.is_serial {
+            true => ZvtSerialFactory { timing }.build(settings).unwrap(),
+            false => ZvtTcpFactory { timing }.build(settings).unwrap(),
+        }
+    }
+
     fn settings(&self, terminal: &Simulator) -> Settings {
+        if let Some(device) = terminal.device() {
+            return Settings::new("counter").with("device", device.to_str().unwrap());
+        }
         let settings = Settings::new("counter").with("address", terminal.addr().to_string());
         match self.encryption {
             None => settings,
@@ -64,13 +88,13 @@ impl Bench for ZvtBench {
         let ledger = self.folder.path().join(format!("{}.jsonl", self.runs));
         let (auto_reverse, encryption) = (self.auto_reverse, self.encryption.clone());
         let options = Options { auto_reverse, encryption, ..Options::fast(ledger) };
-        let terminal = Simulator::start(options).await.unwrap();
+        let terminal = self.simulated(options).await;
         terminal.set_behaviour(behaviour).await.unwrap();
         let settings = self.settings(&terminal);
         self.terminal = Some(terminal);
         // The battery leaves no pause between two payments, so every line that is used again counts as an idle one.
         let timing = Timing { idle_check: Duration::ZERO, ..Timing::fast() };
-        ZvtTcpFactory { timing }.build(&settings).unwrap()
+        self.driver(&settings, timing)
     }
 
     async fn heal(&mut self) {
@@ -114,4 +138,10 @@ async fn the_driver_keeps_the_rules_with_a_terminal_that_does_not_reverse() {
 async fn the_driver_keeps_the_rules_over_an_encrypted_line() {
     examine(ZvtBench::encrypted(true)).await;
     examine(ZvtBench::encrypted(false)).await;
+}
+
+#[tokio::test]
+async fn the_driver_keeps_the_rules_on_a_serial_line() {
+    examine(ZvtBench::serial(true)).await;
+    examine(ZvtBench::serial(false)).await;
 }

@@ -66,6 +66,10 @@ impl Conversation {
         self.link.is_some()
     }
 
+    fn tells_its_end(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| link.line.tells_its_end())
+    }
+
     /// Cuts the link.
     pub fn cut(&mut self) {
         self.link = None;
@@ -231,6 +235,8 @@ impl Conversation {
         let code = match message.control() {
             control::ABORT_BY_ECR => 0x83,
             control::STATUS_ENQUIRY => 0x9C,
+            // An ECR that begins anew on a line which cannot tell so.
+            control::REGISTRATION if !self.tells_its_end() => 0xA0,
             other => {
                 self.fault(format!("{} while the PT is master", name(other)));
                 0xA0

@@ -1,4 +1,4 @@
-//! How messages get onto the wire and from it. TCP here; the serial line will be another [`Line`].
+//! How messages get onto the wire and from it. A stream as on TCP here; the serial line is another [`Line`].
 
 use std::io;
 use std::time::Duration;
@@ -34,6 +34,10 @@ pub(super) trait Line: Send {
     async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// The next message. The end of the stream is an error.
     async fn receive(&mut self) -> io::Result<Apdu>;
+    /// Whether an ECR that begins anew is always told by the end of this line.
+    fn tells_its_end(&self) -> bool {
+        true
+    }
 }
 
 /// Bare messages on a stream of bytes, as on TCP.

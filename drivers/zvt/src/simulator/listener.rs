@@ -1,7 +1,8 @@
 //! Who may talk to the terminal, and when it can be reached.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::commands::serve;
 use super::conversation::Conversation;
 use super::line::{Line, StreamLine};
+use super::socket;
 use super::terminal::Terminal;
 
 /// The pause after a link could not be accepted.
@@ -27,7 +29,8 @@ pub(super) struct Listener {
     task: JoinHandle<()>,
 }
 
-enum Order {
+/// What the handle asks of the task.
+pub(super) enum Order {
     Listen { reachable: bool, done: oneshot::Sender<io::Result<()>> },
     Serve(Box<dyn Line>),
 }
@@ -39,6 +42,14 @@ impl Listener {
         let (orders, incoming) = mpsc::channel(1);
         let task = tokio::spawn(run(addr, Some(socket), incoming, terminal));
         Ok(Listener { addr, orders, task })
+    }
+
+    /// The same at a serial device, which is plugged in under this name.
+    pub fn start_serial(link: PathBuf, terminal: Arc<Terminal>) -> io::Result<Listener> {
+        let pty = socket::plug_in(&link)?;
+        let (orders, incoming) = mpsc::channel(1);
+        let task = tokio::spawn(socket::run(pty, link, incoming, terminal));
+        Ok(Listener { addr: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), orders, task })
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -147,7 +158,8 @@ async fn arrive(stream: TcpStream, terminal: Arc<Terminal>, place: Arc<Semaphore
     }
 }
 
-async fn link(line: Box<dyn Line>, terminal: Arc<Terminal>, place: Arc<Semaphore>) {
+/// Serves one link when the one before has ended.
+pub(super) async fn link(line: Box<dyn Line>, terminal: Arc<Terminal>, place: Arc<Semaphore>) {
     let waited = tokio::time::timeout(terminal.options.timing.answer, place.acquire_owned()).await;
     if let Ok(Ok(place)) = waited {
         serve(Conversation::new(terminal, line, place)).await;

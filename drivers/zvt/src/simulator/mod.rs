@@ -7,6 +7,9 @@
 //! | `encryption` | how its port is encrypted |
 //! | `listener` | who may talk to it, and when it can be reached |
 //! | `line` | how messages get onto the wire |
+//! | `serial` | how messages get onto a serial line, and what goes wrong there |
+//! | `line_fault` | what can go wrong there, and the words for it |
+//! | `pty`, `socket` | what stands in for a serial device, and when it is plugged in |
 //! | `conversation` | who waits for whom, and what is a fault of the ECR |
 //! | `commands` | which command gets which treatment |
 //! | `payment` | how a payment goes, step by step |
@@ -23,18 +26,22 @@ mod commands;
 mod conversation;
 mod encryption;
 mod line;
+mod line_fault;
 mod listener;
 mod messages;
 mod options;
 mod payment;
 mod printing;
+mod pty;
+mod serial;
+mod socket;
 mod step;
 mod terminal;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tillswitch_core::conformance::Behaviour;
@@ -43,20 +50,24 @@ use tillswitch_core::{Money, Operation};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use encryption::Encryption;
+pub use line_fault::{LineFault, LineNoise, ScriptedFault, UnknownFault};
 pub use options::{Options, Slips, Timing};
 pub use step::{Step, UnknownStep};
 
 use crate::command::Password;
 use crate::registration::config_byte;
+use crate::transport::stream::ByteStream;
 use book::Book;
 use line::StreamLine;
 use listener::Listener;
+use serial::SerialLine;
 use terminal::Terminal;
 
 /// A running simulated terminal, and what a test can do to it. Dropping it ends it.
 pub struct Simulator {
     terminal: Arc<Terminal>,
     listener: Listener,
+    device: Option<PathBuf>,
 }
 
 /// Why the keypad takes no sale.
@@ -88,18 +99,30 @@ impl Simulator {
     /// # Errors
     /// When the address cannot be bound, the ledger cannot be read, or terminal id or password are not digits.
     pub async fn start(options: Options) -> io::Result<Simulator> {
-        let password = Password::new(&options.password).map_err(invalid)?;
-        if crate::bcd::from_digits::<4>(&options.terminal_id).is_none() {
-            return Err(invalid(format!("the terminal id {:?} is not one to eight digits", options.terminal_id)));
-        }
-        let book = Book::open(&options.ledger, options.first_receipt, options.reuses_numbers)?;
         let listen = options.listen;
-        let terminal = Arc::new(Terminal::new(options, password, book));
+        let terminal = switched_on(options)?;
         let listener = Listener::start(listen, Arc::clone(&terminal)).await?;
-        Ok(Simulator { terminal, listener })
+        Ok(Simulator { terminal, listener, device: None })
     }
 
-    /// Where it listens, or will listen again.
+    /// Opens the ledger and plugs a serial device in: a pseudo terminal, reached by the link at this path. While the device is
+    /// unplugged the link is gone, and afterwards it is there again.
+    ///
+    /// # Errors
+    /// When there is something else at that path, and as for [`start`](Self::start).
+    pub async fn start_serial(options: Options, link: &Path) -> io::Result<Simulator> {
+        let link = std::path::absolute(link)?;
+        let terminal = switched_on(options)?;
+        let listener = Listener::start_serial(link.clone(), Arc::clone(&terminal))?;
+        Ok(Simulator { terminal, listener, device: Some(link) })
+    }
+
+    /// The path of its serial device, if it has one.
+    pub fn device(&self) -> Option<&Path> {
+        self.device.as_deref()
+    }
+
+    /// Where it listens, or will listen again. On a serial line it does not, and this is the unspecified address.
     pub fn addr(&self) -> SocketAddr {
         self.listener.addr()
     }
@@ -184,6 +207,25 @@ impl Simulator {
         self.listener.serve(Box::new(line)).await
     }
 
+    /// The same on a serial line.
+    ///
+    /// # Errors
+    /// When it has been stopped.
+    pub async fn serve_serial(&self, stream: impl ByteStream + 'static) -> io::Result<()> {
+        let line = SerialLine::new(Box::new(stream), Arc::clone(&self.terminal), None);
+        self.listener.serve(Box::new(line)).await
+    }
+
+    /// Replaces what goes wrong on a serial line from now on, each fault once.
+    pub fn set_line_faults(&self, faults: Vec<ScriptedFault>) {
+        self.terminal.memory().line_faults = faults;
+    }
+
+    /// How bad a serial line is from its next opening on.
+    pub fn set_line_noise(&self, noise: LineNoise) {
+        self.terminal.memory().line_noise = noise;
+    }
+
     /// Somebody uses the keypad for a sale. The receipt number.
     ///
     /// # Errors
@@ -230,6 +272,16 @@ impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulator").field("addr", &self.addr()).finish_non_exhaustive()
     }
+}
+
+/// A terminal with its ledger.
+fn switched_on(options: Options) -> io::Result<Arc<Terminal>> {
+    let password = Password::new(&options.password).map_err(invalid)?;
+    if crate::bcd::from_digits::<4>(&options.terminal_id).is_none() {
+        return Err(invalid(format!("the terminal id {:?} is not one to eight digits", options.terminal_id)));
+    }
+    let book = Book::open(&options.ledger, options.first_receipt, options.reuses_numbers)?;
+    Ok(Arc::new(Terminal::new(options, password, book)))
 }
 
 fn invalid(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

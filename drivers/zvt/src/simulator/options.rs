@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tillswitch_core::Currency;
 
-use super::{Encryption, Step};
+use super::{Encryption, LineNoise, ScriptedFault, Step};
 
 /// The settings of a simulated terminal.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub struct Options {
     pub seed: u64,
     /// How the next payments go. Afterwards every payment is approved.
     pub script: Vec<Step>,
+    /// What goes wrong on a serial line, each fault once.
+    pub line_faults: Vec<ScriptedFault>,
+    /// How bad a serial line is all the time.
+    pub line_noise: LineNoise,
     /// How long everything takes.
     pub timing: Timing,
     /// The receipt number of the first booking of a new ledger, 1 to 9999.
@@ -68,6 +72,10 @@ pub struct Timing {
     pub host: Duration,
     /// The wait for the answer to a message (T3), and for the present link to end when a second one comes.
     pub answer: Duration,
+    /// T1, on a serial line: between two bytes of a frame.
+    pub byte_gap: Duration,
+    /// T2, on a serial line: between a frame and its acknowledgement.
+    pub acknowledgement: Duration,
     /// The wait for the answer to 04 0F (BMP 01, which can only shorten it).
     pub issue_of_goods: Duration,
     /// From an answer 84 9C to the repeated 04 0F.
@@ -87,6 +95,8 @@ impl Timing {
             card: Duration::from_secs(3),
             host: Duration::from_millis(1500),
             answer: Duration::from_secs(5),
+            byte_gap: Duration::from_millis(200),
+            acknowledgement: Duration::from_secs(5),
             issue_of_goods: Duration::from_secs(30),
             ask_again: Duration::from_secs(2),
             pin_entry: Duration::from_secs(30),
@@ -114,6 +124,8 @@ impl Timing {
             card: Duration::from_millis(10),
             host: Duration::from_millis(2),
             answer: Duration::from_secs(2),
+            byte_gap: Duration::from_millis(20),
+            acknowledgement: Duration::from_millis(100),
             issue_of_goods: Duration::from_millis(1500),
             ask_again: Duration::from_millis(10),
             pin_entry: Duration::from_millis(150),
@@ -135,6 +147,8 @@ impl Options {
             currency: Currency::EUR,
             seed: 1,
             script: Vec::new(),
+            line_faults: Vec::new(),
+            line_noise: LineNoise::default(),
             timing: Timing::real(),
             first_receipt: 1,
             auto_reverse: true,

@@ -8,7 +8,8 @@ use tillswitch_core::{Money, Operation};
 use tokio::sync::watch;
 
 use super::book::{Book, Booking};
-use super::{Options, Step};
+use super::messages::draw;
+use super::{LineFault, LineNoise, Options, ScriptedFault, Step};
 use crate::apdu::{Apdu, ControlField, control};
 use crate::charset::Charset;
 use crate::command::Password;
@@ -38,6 +39,8 @@ pub(super) struct Memory {
     script: VecDeque<Step>,
     /// The next registration is cut.
     pub cuts_registration: bool,
+    pub line_faults: Vec<ScriptedFault>,
+    pub line_noise: LineNoise,
     pub greets_with_banner: bool,
     pub repeats_nothing: bool,
     /// A result that was not sent yet.
@@ -106,6 +109,8 @@ impl Terminal {
             registered: Registered::nobody(),
             script: options.script.iter().copied().collect(),
             cuts_registration: false,
+            line_faults: options.line_faults.clone(),
+            line_noise: options.line_noise,
             greets_with_banner: false,
             repeats_nothing: false,
             late: None,
@@ -121,6 +126,14 @@ impl Terminal {
     /// The memory, held for a moment and never across a wait. A panic elsewhere leaves it usable: every change is one step.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The noise of the next line: it does not begin anew with each.
+    pub fn next_noise(&self) -> LineNoise {
+        let mut memory = self.memory();
+        let noise = memory.line_noise;
+        memory.line_noise.seed = draw(noise.seed, 0);
+        noise
     }
 
     /// Cuts the present link.
@@ -176,6 +189,15 @@ impl Memory {
                 _ => self.terminal_id = other_terminal_id(&self.terminal_id),
             }
         }
+    }
+
+    /// The first of these faults that waits for such a message. It happens once.
+    pub fn next_line_fault(&mut self, faults: &[LineFault], control: ControlField) -> Option<LineFault> {
+        let strikes = |scripted: &ScriptedFault| {
+            faults.contains(&scripted.fault) && scripted.at.is_none_or(|awaited| awaited == control)
+        };
+        let place = self.line_faults.iter().position(strikes)?;
+        Some(self.line_faults.remove(place).fault)
     }
 
     pub fn note_command(&mut self, apdu: &Apdu) {

@@ -18,6 +18,11 @@ const READ_SIZE: usize = 1024;
 
 /// What happens to single frames and acknowledgements on their way. Nothing, unless somebody simulates a bad line.
 pub(crate) trait Passage: Send {
+    /// What arrives of these bytes.
+    fn arriving(&mut self, bytes: &[u8]) -> Vec<u8> {
+        bytes.to_vec()
+    }
+
     /// What of this is heard.
     fn heard(&mut self, heard: Heard) -> Option<Heard> {
         Some(heard)
@@ -111,6 +116,12 @@ impl<P: Passage> Wire<P> {
         }
     }
 
+    /// Sends bytes that are no frame.
+    pub async fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.pieces.push(Piece { not_before: None, pause: Duration::ZERO, bytes: bytes.to_vec(), is_frame: false });
+        self.flush().await
+    }
+
     /// Waits for bytes or for the next timer, and sends what is to be sent before and after. Cancel-safe.
     async fn step(&mut self) -> io::Result<()> {
         self.flush().await?;
@@ -142,7 +153,8 @@ impl<P: Passage> Wire<P> {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
                 let passage = &mut self.passage;
-                self.link.hear(&buffer[..count], Instant::now(), |heard| passage.heard(heard));
+                let bytes = passage.arriving(&buffer[..count]);
+                self.link.hear(&bytes, Instant::now(), |heard| passage.heard(heard));
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
