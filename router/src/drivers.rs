@@ -6,6 +6,7 @@ use tillswitch_core::DriverRegistry;
 pub fn builtin() -> DriverRegistry {
     let mut registry = DriverRegistry::new();
     registry.register(tillswitch_http::HttpFactory);
+    registry.register(tillswitch_zvt::ZvtSerialFactory::default());
     registry.register(tillswitch_zvt::ZvtTcpFactory::default());
     registry
 }

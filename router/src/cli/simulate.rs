@@ -25,6 +25,8 @@ pub struct SimulateArgs {
 enum Terminal {
     /// A ZVT terminal over TCP
     ZvtTcp(ZvtArgs),
+    /// A ZVT terminal on a serial line: a pseudo terminal stands in for the adapter
+    ZvtSerial(SerialArgs),
     /// The plain HTTP terminal of the Xentral guide
     Http(HttpArgs),
 }
@@ -45,6 +47,25 @@ struct ZvtArgs {
     /// Where it listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20007")]
     listen: SocketAddr,
+    #[command(flatten)]
+    zvt: AnyZvtArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+struct SerialArgs {
+    /// The name of the device: a link that is made there, gone while the device is unplugged, and removed at the end
+    #[arg(long, value_name = "PATH", default_value = "zvt.tty")]
+    link: PathBuf,
+    /// What goes wrong on the line, each fault once, separated by commas; lose-ack@0601 waits for that message
+    #[arg(long, value_name = "FAULTS", default_value = "", value_parser = line_faults, long_help = faults_help())]
+    line_faults: Script<zvt::ScriptedFault>,
+    #[command(flatten)]
+    zvt: AnyZvtArgs,
+}
+
+/// What every simulated ZVT terminal takes.
+#[derive(Args, Clone, Debug)]
+struct AnyZvtArgs {
     /// Where it books: one JSON line per booking, on disk before the result is reported
     #[arg(long, value_name = "FILE", default_value = "zvt.ledger.jsonl")]
     ledger: PathBuf,
@@ -84,6 +105,19 @@ fn zvt_script(text: &str) -> Result<Script<zvt::Step>, zvt::UnknownStep> {
     zvt::Step::parse_script(text).map(Script)
 }
 
+fn line_faults(text: &str) -> Result<Script<zvt::ScriptedFault>, zvt::UnknownFault> {
+    zvt::ScriptedFault::parse_list(text).map(Script)
+}
+
+fn faults_help() -> String {
+    let words: Vec<&str> = zvt::ScriptedFault::words().collect();
+    format!(
+        "What goes wrong on the line, each fault once, separated by commas: {}. With a control field behind it, as in \
+         lose-ack@0601, a fault waits for that message",
+        words.join(", ")
+    )
+}
+
 fn http_script(text: &str) -> Result<Script<http::Step>, http::UnknownStep> {
     http::parse_script(text).map(Script)
 }
@@ -106,6 +140,7 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
     let ended = runtime.block_on(async {
         match &args.terminal {
             Terminal::ZvtTcp(args) => zvt_tcp(args).await,
+            Terminal::ZvtSerial(args) => zvt_serial(args).await,
             Terminal::Http(args) => http_terminal(args).await,
         }
     });
@@ -113,9 +148,34 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
 }
 
 async fn zvt_tcp(args: &ZvtArgs) -> Result<(), String> {
+    let options = zvt::Options { listen: args.listen, ..zvt_options(&args.zvt)? };
+    let terminal = zvt::Simulator::start(options).await.map_err(|error| not_started(args.listen, &error))?;
+    println!("a simulated ZVT terminal listens on {}", terminal.addr());
+    println!("configure it as: driver = \"zvt-tcp\", address = \"{}\"", terminal.addr());
+    println!("it books into {}", args.zvt.ledger.display());
+    asked_to_stop().await;
+    terminal.stop().await;
+    Ok(())
+}
+
+async fn zvt_serial(args: &SerialArgs) -> Result<(), String> {
+    let options = zvt::Options { line_faults: args.line_faults.0.clone(), ..zvt_options(&args.zvt)? };
+    let started = zvt::Simulator::start_serial(options, &args.link).await;
+    let not_started =
+        |error: std::io::Error| format!("the terminal cannot start: {error}; choose another --link or --ledger");
+    let terminal = started.map_err(not_started)?;
+    let device = terminal.device().unwrap_or(&args.link).display().to_string();
+    println!("a simulated ZVT terminal is plugged in at {device}");
+    println!("configure it as: driver = \"zvt-serial\", device = \"{device}\"");
+    println!("it books into {}", args.zvt.ledger.display());
+    asked_to_stop().await;
+    terminal.stop().await;
+    Ok(())
+}
+
+fn zvt_options(args: &AnyZvtArgs) -> Result<zvt::Options, String> {
     check_ledger(&args.ledger, "ZVT")?;
     let mut options = zvt::Options::new(&args.ledger);
-    options.listen = args.listen;
     options.script = args.script.0.clone();
     options.seed = args.common.seed;
     options.terminal_id = args.common.terminal_id.clone();
@@ -124,13 +184,7 @@ async fn zvt_tcp(args: &ZvtArgs) -> Result<(), String> {
         Pace::Real => zvt::Timing::real(),
         Pace::Fast => zvt::Timing::fast(),
     };
-    let terminal = zvt::Simulator::start(options).await.map_err(|error| not_started(args.listen, &error))?;
-    println!("a simulated ZVT terminal listens on {}", terminal.addr());
-    println!("configure it as: driver = \"zvt-tcp\", address = \"{}\"", terminal.addr());
-    println!("it books into {}", args.ledger.display());
-    asked_to_stop().await;
-    terminal.stop().await;
-    Ok(())
+    Ok(options)
 }
 
 async fn http_terminal(args: &HttpArgs) -> Result<(), String> {
@@ -189,10 +243,10 @@ mod tests {
 
     #[test]
     fn a_wrong_word_is_a_wrong_use() {
-        for terminal in ["zvt-tcp", "http"] {
+        for terminal in ["zvt-tcp", "zvt-serial", "http"] {
             let error = refusal(&format!("simulate {terminal} --script nonsense"));
             assert_eq!(error.exit_code(), 2);
-            assert!(error.to_string().contains("cut-after-booking") || terminal == "zvt-tcp", "{error}");
+            assert!(error.to_string().contains("cut-after-booking") || terminal != "http", "{error}");
             assert!(error.to_string().contains("nonsense") && error.to_string().contains("decline"), "{error}");
         }
     }
@@ -207,9 +261,20 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_a_line_are_words() {
+        let error = refusal("simulate zvt-serial --line-faults lose-ack@06");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("nak-storm"), "{error}");
+        let help = refusal("simulate zvt-serial --help").to_string();
+        assert!(zvt::ScriptedFault::words().all(|word| help.contains(word)), "{help}");
+        assert!(Line::try_parse_from(["simulate", "zvt-serial", "--line-faults", "lose-ack@0601,noise"]).is_ok());
+    }
+
+    #[test]
     fn two_terminals_book_into_two_files() {
         let of = |terminal: &str| match Line::try_parse_from(["simulate", terminal]).unwrap().args.terminal {
-            Terminal::ZvtTcp(args) => args.ledger,
+            Terminal::ZvtTcp(args) => args.zvt.ledger,
+            Terminal::ZvtSerial(args) => args.zvt.ledger,
             Terminal::Http(args) => args.ledger,
         };
         assert_eq!((of("zvt-tcp"), of("http")), ("zvt.ledger.jsonl".into(), "http.ledger.jsonl".into()));
