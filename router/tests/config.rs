@@ -72,12 +72,18 @@ fn registry() -> DriverRegistry {
     let zvt = Stub {
         name: "zvt-tcp",
         address: "address",
-        keys: &["password", "keypad", "connection", "receipts"],
+        keys: &["password", "keypad", "connection", "receipts", "tls", "ca", "server_name"],
+        secrets: &[],
+    };
+    let serial = Stub {
+        name: "zvt-serial",
+        address: "device",
+        keys: &["password", "keypad", "connection", "receipts", "baud_rate", "parity", "stop_bits"],
         secrets: &[],
     };
     let http = Stub { name: "http", address: "url", keys: &["auth"], secrets: &["api_key", "auth.token", "pass"] };
     let mut registry = DriverRegistry::new();
-    registry.register(zvt).register(http);
+    registry.register(zvt).register(serial).register(http);
     registry
 }
 
@@ -296,7 +302,12 @@ fn a_syntax_error_is_one_fault_with_its_place() {
 
 #[test]
 fn a_missing_key_points_at_its_table() {
-    check_fault(&shop("").replace("driver = \"http\"\n", ""), 6, "`driver` is missing", "one of: http, zvt-tcp");
+    check_fault(
+        &shop("").replace("driver = \"http\"\n", ""),
+        6,
+        "`driver` is missing",
+        "one of: http, zvt-serial, zvt-tcp",
+    );
     check_fault(&shop("").replace("terminal = \"bar\"\n", ""), 14, "`terminal` is missing", "terminal = \"counter\"");
     let address = "address = \"192.168.1.100:20007\"\n";
     check_fault(&shop("").replace(address, ""), 2, "`address` is missing", "where the terminal is");
@@ -558,7 +569,7 @@ fn the_example_loads() {
     let mut registry = registry();
     registry.register(tillswitch_http::HttpFactory::new());
     let config = Config::parse(example(), &file(), &registry).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(config.registers.len(), 3);
+    assert_eq!(config.registers.len(), 4);
     assert_eq!(config.terminals["counter"].settings.table.len(), 2);
 }
 

@@ -49,7 +49,7 @@ mod tests {
         let registry = crate::drivers::builtin();
         let text = list(&DriversArgs { json: false }, &registry);
         assert!(text.lines().all(|line| line.split_whitespace().count() > 3), "{text}");
-        assert!(text.contains("zvt-tcp  ZVT terminals on TCP"), "{text}");
+        assert!(text.contains("zvt-tcp     ZVT terminals on TCP"), "{text}");
         let told: serde_json::Value = serde_json::from_str(&list(&DriversArgs { json: true }, &registry)).unwrap();
         assert_eq!(told["drivers"].as_array().unwrap().len(), told["descriptions"].as_object().unwrap().len());
     }

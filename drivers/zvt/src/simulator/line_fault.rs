@@ -141,7 +141,7 @@ pub struct LineNoise {
 
 /// Noise as it goes on.
 pub(super) struct Noise {
-    pub how_bad: LineNoise,
+    how_bad: LineNoise,
     drawn: u64,
 }
 
@@ -151,13 +151,28 @@ impl Noise {
     }
 
     /// Whether something happens whose chance is this.
-    pub fn happens(&mut self, chance: u64) -> bool {
+    fn happens(&mut self, chance: u64) -> bool {
         chance > 0 && self.draw() % 1_000_000 < chance
     }
 
-    pub fn draw(&mut self) -> u64 {
+    fn draw(&mut self) -> u64 {
         self.drawn += 1;
         draw(self.how_bad.seed, self.drawn)
+    }
+
+    /// What becomes of a frame or an acknowledgement of the PT on its way.
+    pub fn distort(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let mut arrives = Vec::new();
+        if self.happens(self.how_bad.stray_byte) {
+            arrives.push(self.draw().to_le_bytes()[0]);
+        }
+        if !self.happens(self.how_bad.lost_output) {
+            arrives.extend(&bytes);
+        }
+        if self.happens(self.how_bad.doubled_output) {
+            arrives.extend(&bytes);
+        }
+        self.spoil(arrives)
     }
 
     /// What becomes of bytes on their way.

@@ -59,6 +59,7 @@ use crate::registration::config_byte;
 use crate::transport::stream::ByteStream;
 use book::Book;
 use line::StreamLine;
+use line_fault::Noise;
 use listener::Listener;
 use serial::SerialLine;
 use terminal::Terminal;
@@ -221,9 +222,14 @@ impl Simulator {
         self.terminal.memory().line_faults = faults;
     }
 
-    /// How bad a serial line is from its next opening on.
+    /// The faults that have not happened yet.
+    pub fn line_faults(&self) -> Vec<ScriptedFault> {
+        self.terminal.memory().line_faults.clone()
+    }
+
+    /// How bad a serial line is from now on.
     pub fn set_line_noise(&self, noise: LineNoise) {
-        self.terminal.memory().line_noise = noise;
+        self.terminal.memory().noise = Noise::new(noise);
     }
 
     /// Somebody uses the keypad for a sale. The receipt number.

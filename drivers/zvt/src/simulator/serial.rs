@@ -8,7 +8,7 @@ use tillswitch_core::async_trait;
 use tokio::sync::oneshot;
 
 use super::line::{Line, Pace};
-use super::line_fault::{LineFault, Noise};
+use super::line_fault::LineFault;
 use super::terminal::Terminal;
 use crate::apdu::{Apdu, ControlField};
 use crate::transport::Delivery;
@@ -44,7 +44,6 @@ pub(super) enum Ended {
 /// What goes wrong.
 struct Faults {
     terminal: Arc<Terminal>,
-    noise: Noise,
     pace: Pace,
     last_heard: ControlField,
     is_unplugged: bool,
@@ -58,13 +57,7 @@ impl SerialLine {
     ) -> SerialLine {
         let timing = terminal.options.timing;
         let link = LinkTiming { byte_gap: timing.byte_gap, acknowledgement: timing.acknowledgement, byte: BYTE };
-        let faults = Faults {
-            noise: Noise::new(terminal.next_noise()),
-            terminal,
-            pace: Pace::Whole,
-            last_heard: [0, 0],
-            is_unplugged: false,
-        };
+        let faults = Faults { terminal, pace: Pace::Whole, last_heard: [0, 0], is_unplugged: false };
         SerialLine { wire: Wire::new(stream, link, timing.patience, faults), is_broken: false, ended }
     }
 
@@ -154,27 +147,11 @@ impl Faults {
         self.is_unplugged = true;
         io::Error::new(io::ErrorKind::ConnectionAborted, "the adapter is unplugged")
     }
-
-    /// What chance makes of a piece.
-    fn distort(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        let how_bad = self.noise.how_bad;
-        let mut arrives = Vec::new();
-        if self.noise.happens(how_bad.stray_byte) {
-            arrives.push(self.noise.draw() as u8);
-        }
-        if !self.noise.happens(how_bad.lost_output) {
-            arrives.extend(&bytes);
-        }
-        if self.noise.happens(how_bad.doubled_output) {
-            arrives.extend(&bytes);
-        }
-        self.noise.spoil(arrives)
-    }
 }
 
 impl Passage for Faults {
     fn arriving(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.noise.spoil(bytes.to_vec())
+        self.terminal.memory().noise.spoil(bytes.to_vec())
     }
 
     fn heard(&mut self, heard: Heard) -> Option<Heard> {
@@ -191,12 +168,15 @@ impl Passage for Faults {
     }
 
     fn sent(&mut self, output: Output) -> io::Result<Vec<(Duration, Vec<u8>)>> {
+        if self.is_unplugged {
+            return Err(self.unplug());
+        }
         let pieces = match output {
             Output::Ack => self.acknowledgement()?,
             Output::Nak => vec![(Duration::ZERO, vec![NAK])],
             Output::Frame(frame) => self.frame(frame)?,
         };
-        Ok(pieces.into_iter().map(|(pause, bytes)| (pause, self.distort(bytes))).collect())
+        Ok(pieces.into_iter().map(|(pause, bytes)| (pause, self.terminal.memory().noise.distort(bytes))).collect())
     }
 }
 

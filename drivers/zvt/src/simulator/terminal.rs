@@ -8,8 +8,8 @@ use tillswitch_core::{Money, Operation};
 use tokio::sync::watch;
 
 use super::book::{Book, Booking};
-use super::messages::draw;
-use super::{LineFault, LineNoise, Options, ScriptedFault, Step};
+use super::line_fault::Noise;
+use super::{LineFault, Options, ScriptedFault, Step};
 use crate::apdu::{Apdu, ControlField, control};
 use crate::charset::Charset;
 use crate::command::Password;
@@ -40,7 +40,7 @@ pub(super) struct Memory {
     /// The next registration is cut.
     pub cuts_registration: bool,
     pub line_faults: Vec<ScriptedFault>,
-    pub line_noise: LineNoise,
+    pub noise: Noise,
     pub greets_with_banner: bool,
     pub repeats_nothing: bool,
     /// A result that was not sent yet.
@@ -110,7 +110,7 @@ impl Terminal {
             script: options.script.iter().copied().collect(),
             cuts_registration: false,
             line_faults: options.line_faults.clone(),
-            line_noise: options.line_noise,
+            noise: Noise::new(options.line_noise),
             greets_with_banner: false,
             repeats_nothing: false,
             late: None,
@@ -126,14 +126,6 @@ impl Terminal {
     /// The memory, held for a moment and never across a wait. A panic elsewhere leaves it usable: every change is one step.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The noise of the next line: it does not begin anew with each.
-    pub fn next_noise(&self) -> LineNoise {
-        let mut memory = self.memory();
-        let noise = memory.line_noise;
-        memory.line_noise.seed = draw(noise.seed, 0);
-        noise
     }
 
     /// Cuts the present link.
