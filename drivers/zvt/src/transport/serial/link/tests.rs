@@ -1,5 +1,4 @@
 //! Does an end of a serial line say and hear what it should? Scripts, with a clock that is moved by hand.
-//! Whether frames are repeated only where that is safe, and repetitions recognised.
 
 use super::*;
 use crate::apdu::control;
