@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::abort::Abort;
+use crate::line::LineWatch;
 use crate::outcome::{Outcome, Receipt, Resolution};
 use crate::payment::{PaymentId, PaymentRequest};
 
@@ -61,6 +62,10 @@ pub trait TerminalDriver: Send {
     fn wishes(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Says whom to tell what happens on the line to the terminal. Called before the first command, if at all; a driver that
+    /// has nothing to tell forgets it.
+    fn watch_line(&mut self, _watch: LineWatch) {}
 
     /// Leaves the terminal in good order before the driver is dropped (a log-off, a closed connection). Runs only while no
     /// command runs; the router waits a few seconds for it. A driver that is dropped without it must be fit to be dropped.

@@ -6,6 +6,7 @@
 //! | [`payment`] | what somebody asked a terminal to do |
 //! | [`outcome`] | what a terminal said about the money |
 //! | [`driver`] | the contract of a driver |
+//! | [`line`] | what a driver tells of the line to its terminal |
 //! | [`abort`] | how a running command learns that it should stop |
 //! | [`settings`] | how a driver reads its part of the configuration |
 //! | [`registry`] | which drivers there are |
@@ -20,6 +21,7 @@ pub mod conformance;
 pub mod driver;
 #[cfg(feature = "conformance")]
 pub mod ledger;
+pub mod line;
 pub mod money;
 pub mod outcome;
 pub mod payment;
@@ -32,6 +34,7 @@ pub use driver::{
     Cause, Display, DriverError, EndOfDay, NotStored, Notes, Progress, Reason, ServiceReport, Session, TerminalDriver,
     TerminalStatus,
 };
+pub use line::{LineEvent, LineWatch};
 pub use money::{AmountError, Currency, Money, Sign};
 pub use outcome::{Approval, Card, Details, Evidence, Outcome, Receipt, ReceiptKind, Resolution};
 pub use payment::{Document, Operation, Original, PaymentId, PaymentRequest};

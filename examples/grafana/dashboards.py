@@ -364,17 +364,33 @@ def terminals():
             units.Seconds, empty="never heard",
         )),
     ]), (7, [
-        (8, curves(
+        (12, curves(
             "Link errors by kind",
             "Payments and questions per second that ended without the terminal's answer, by what went wrong. Act when they repeat: unreachable means power, cable or address, a lost link the network.",
             [(f"sum by (terminal, kind) (rate(tillswitch_link_errors_total{{{TERMINAL}}}[$__rate_interval])) > 0", "{{terminal}} {{kind}}")],
             units.RequestsPerSecond, empty="no error",
         )),
-        (8, curves(
+        (12, curves(
             "Payments by terminal",
             "Payments per second that came to an outcome, by terminal. Act when one stays at 0 while its registers sell: cashiers may do without it.",
             [(f'sum by (terminal) (rate(tillswitch_payments_total{{{TILL},outcome!="in_doubt"}}[$__rate_interval]))', "{{terminal}}")],
             units.RequestsPerSecond, stacked=True,
+        )),
+    ]), (7, [
+        (8, curves(
+            "Confirmed within",
+            "99 of a hundred commands to each terminal were confirmed within this time, without customer and bank; a plain HTTP terminal confirms nothing before the outcome. Act when it grows towards seconds: the terminal or its network is overloaded.",
+            [(quantile(0.99, "tillswitch_protocol_response_seconds", TERMINAL, "terminal"), "{{terminal}}")],
+            units.Seconds, empty="no command in this period",
+        )),
+        (8, curves(
+            "New connections and repeated frames",
+            "Connections opened to each terminal, and frames that a serial line had to send again, in each interval. Act when a terminal with `connection = \"keep\"` connects with every payment (something cuts idle links), or when frames are repeated daily: cable or adapter.",
+            [
+                (f"sum by (terminal) (increase(tillswitch_link_connects_total{{{TERMINAL}}}[$__rate_interval]))", "{{terminal}} connections"),
+                (f"sum by (terminal) (increase(tillswitch_link_retransmissions_total{{{TERMINAL}}}[$__rate_interval]))", "{{terminal}} repeated"),
+            ],
+            units.Short,
         )),
         (8, curves(
             "Waiting at each terminal",
@@ -497,12 +513,17 @@ def process():
             ], units.Short,
         )),
     ]), (6, [
-        (12, curves(
+        (8, curves(
+            "Log-ins to the page",
+            "Exchanges of the token for a session of the page, in each interval. Act when wrong tokens come in rows: somebody tries them out.",
+            [("sum by (result) (increase(tillswitch_admin_logins_total[$__rate_interval]))", "{{result}}")], units.Short,
+        )),
+        (8, curves(
             "Threads busy",
             "Share of the last seconds in which the program's threads were at work; 100 % is all of them. Act when it stays above 80 %: payments wait for the processor.",
             [("tillswitch_runtime_busy_ratio", "busy")], units.PercentUnit,
         )),
-        (12, curves(
+        (8, curves(
             "Tasks alive",
             "Tasks of the program that have not ended: some for each terminal and each connection. Act when it grows for days while the connections do not.",
             [("tillswitch_runtime_alive_tasks", "tasks")], units.Short,

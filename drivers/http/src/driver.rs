@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use tillswitch_core::{
-    Abort, Cause, Currency, Details, Display, DriverError, EndOfDay, Evidence, Outcome, PaymentRequest, Progress,
-    Resolution, Session, TerminalDriver, TerminalStatus, async_trait,
+    Abort, Cause, Currency, Details, Display, DriverError, EndOfDay, Evidence, LineEvent, LineWatch, Outcome,
+    PaymentRequest, Progress, Reason, Resolution, Session, TerminalDriver, TerminalStatus, async_trait,
 };
 use tokio::time::Instant;
 
@@ -28,11 +28,12 @@ pub(crate) struct HttpDriver {
     dialer: Dialer,
     timeout: Duration,
     kept: Option<Kept>,
+    watch: LineWatch,
 }
 
 impl HttpDriver {
     pub fn new(terminal: String, currency: Currency, dialer: Dialer, timeout: Duration) -> HttpDriver {
-        HttpDriver { terminal, currency, dialer, timeout, kept: None }
+        HttpDriver { terminal, currency, dialer, timeout, kept: None, watch: LineWatch::default() }
     }
 
     /// The kept connection if it is surely alive, else a new one. `None`: an abort was asked for before anything was sent.
@@ -44,9 +45,15 @@ impl HttpDriver {
             return Ok(Some(wire));
         }
         tokio::select! {
-            opened = self.dialer.connect(deadline) => opened.map(Some).map_err(DriverError::NotStarted),
+            opened = self.connect(deadline) => opened.map(Some).map_err(DriverError::NotStarted),
             () = abort.requested() => Ok(None),
         }
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<Wire, Reason> {
+        let wire = self.dialer.connect(deadline).await?;
+        self.watch.note(LineEvent::Connected);
+        Ok(wire)
     }
 
     /// Sends the request and waits for the answer, whatever is asked for meanwhile.
@@ -121,13 +128,17 @@ impl TerminalDriver for HttpDriver {
     /// Ready means that something takes connections at its address. Nothing is sent: such a terminal has no question that
     /// surely moves no money.
     async fn status(&mut self) -> Result<TerminalStatus, DriverError> {
-        self.dialer.connect(Instant::now() + self.timeout).await.map_err(DriverError::NotStarted)?;
+        self.connect(Instant::now() + self.timeout).await.map_err(DriverError::NotStarted)?;
         let message = format!("{} takes connections; more cannot be asked", self.dialer.endpoint().authority());
         Ok(TerminalStatus { ready: true, message, terminal_id: None, software: None })
     }
 
     async fn end_of_day(&mut self, _display: &mut dyn Display) -> Result<EndOfDay, DriverError> {
         Err(DriverError::Unsupported)
+    }
+
+    fn watch_line(&mut self, watch: LineWatch) {
+        self.watch = watch;
     }
 
     async fn close(&mut self) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{driver, euros, execute, json, read_request, summary};
 use tempfile::TempDir;
 use tillswitch_core::conformance::TestSession;
-use tillswitch_core::{DriverError, Resolution};
+use tillswitch_core::{DriverError, LineEvent, LineWatch, Resolution};
 use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,6 +35,20 @@ async fn payments_share_a_connection() {
     driver.close().await;
     assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
     assert_eq!(terminal.connections(), 2);
+}
+
+#[tokio::test]
+async fn each_connection_is_told_to_whoever_watches() {
+    let (terminal, _folder) = simulator(&[Step::Approve, Step::IdleClose]).await;
+    let mut driver = driver(&terminal.url(), "5s", "EUR");
+    let (tell, told) = std::sync::mpsc::channel();
+    driver.watch_line(LineWatch::new(move |event| tell.send(event).unwrap()));
+    for _ in 0..3 {
+        assert_eq!(summary(&execute(&mut *driver, &euros("25.90")).await), "approved 25.90 EUR");
+    }
+    driver.status().await.unwrap();
+    let told: Vec<LineEvent> = told.try_iter().collect();
+    assert_eq!(told, [LineEvent::Connected; 3], "two for three payments, and one for the look at the terminal");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How the line to a PT is opened, registered on, checked and kept.
 
-use tillswitch_core::{Cause, Reason};
+use tillswitch_core::{Cause, LineEvent, LineWatch, Reason};
 use tokio::time::Instant;
 
 use crate::apdu::{Apdu, control};
@@ -31,6 +31,7 @@ pub(crate) struct Connection {
     transport: Box<dyn Transport>,
     pub settings: ZvtSettings,
     pub timing: Timing,
+    pub watch: LineWatch,
     registered: Option<Registered>,
     /// When something was said last.
     last_traffic: Instant,
@@ -76,6 +77,7 @@ impl Connection {
             transport,
             settings,
             timing,
+            watch: LineWatch::default(),
             registered: None,
             last_traffic,
             learnt: None,
@@ -166,7 +168,8 @@ impl Connection {
     /// Leads any conversation over the line.
     pub async fn lead<C: Conversation>(&mut self, conversation: &mut C, audience: &mut Audience<'_>) -> C::End {
         let charset = self.charset();
-        let end = lead(&mut *self.transport, charset, &self.timing, audience, conversation).await;
+        let end = lead(&mut *self.transport, charset, &self.timing, &self.watch, audience, conversation).await;
+        (0..self.transport.repetitions()).for_each(|_| self.watch.note(LineEvent::Retransmitted));
         self.last_traffic = Instant::now();
         end
     }
@@ -291,6 +294,7 @@ impl Connection {
             opened = self.transport.open() => opened?,
             () = requested(&mut abort) => return Err(messages::stopped()),
         }
+        self.watch.note(LineEvent::Connected);
         self.register(keypad, audience).await
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future;
 use std::time::Duration;
 
-use tillswitch_core::{Abort, Cause, Display, Outcome, Progress, Reason, Receipt, Session};
+use tillswitch_core::{Abort, Cause, Display, LineEvent, LineWatch, Outcome, Progress, Reason, Receipt, Session};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::apdu::Apdu;
@@ -102,11 +102,12 @@ pub(crate) async fn lead<C: Conversation>(
     transport: &mut dyn Transport,
     charset: Charset,
     timing: &Timing,
+    watch: &LineWatch,
     audience: &mut Audience<'_>,
     conversation: &mut C,
 ) -> C::End {
     let limit = Instant::now() + timing.conversation;
-    let mut leader = Leader { transport, charset, timing, audience, limit, deadline: limit };
+    let mut leader = Leader { transport, charset, timing, watch, asked_at: None, audience, limit, deadline: limit };
     let mut abort = leader.audience.abort();
     let mut actions: VecDeque<Action<C::End>> = conversation.start().into();
     loop {
@@ -129,6 +130,9 @@ struct Leader<'a, 'b> {
     transport: &'a mut dyn Transport,
     charset: Charset,
     timing: &'a Timing,
+    watch: &'a LineWatch,
+    /// When the command was sent that the PT has not answered yet.
+    asked_at: Option<Instant>,
     audience: &'a mut Audience<'b>,
     /// When the conversation has taken too long.
     limit: Instant,
@@ -153,6 +157,7 @@ impl Leader<'_, '_> {
 
     async fn command(&mut self, command: &Command) -> Option<Input> {
         let delivery = if command.moves_money() { Delivery::AtMostOnce } else { Delivery::Repeatable };
+        self.asked_at = Some(Instant::now());
         match self.transport.send(&command.encode(), delivery).await {
             Ok(()) => None,
             Err(error) if error.nothing_sent && command.moves_money() => Some(Input::NotSent(error.reason)),
@@ -204,10 +209,22 @@ impl Leader<'_, '_> {
                 Input::AbortWanted
             }
             received = self.transport.receive() => match received {
-                Ok(apdu) => Input::Received(Reply::parse(&apdu, self.charset)),
+                Ok(apdu) => {
+                    self.note_answer(&apdu);
+                    Input::Received(Reply::parse(&apdu, self.charset))
+                }
                 Err(reason) => Input::Broken(reason),
             },
             () = sleep_until(self.deadline) => Input::TimedOut,
+        }
+    }
+
+    /// The first 80 00 or 84 xx after a command is how quick the PT is; what follows takes as long as customer and bank do.
+    fn note_answer(&mut self, apdu: &Apdu) {
+        if apdu.is_answer()
+            && let Some(asked_at) = self.asked_at.take()
+        {
+            self.watch.note(LineEvent::Answered { after_seconds: asked_at.elapsed().as_secs_f64() });
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tillswitch_core::{
-    Cause, Details, Display, DriverError, EndOfDay, Money, Operation, Outcome, PaymentId, PaymentRequest, Reason,
-    Resolution, ServiceReport, Session, TerminalDriver, TerminalStatus,
+    Cause, Details, Display, DriverError, EndOfDay, LineWatch, Money, Operation, Outcome, PaymentId, PaymentRequest,
+    Reason, Resolution, ServiceReport, Session, TerminalDriver, TerminalStatus,
 };
 
 use crate::bmp::BmpError;
@@ -379,6 +379,10 @@ impl TerminalDriver for ZvtDriver {
     fn wishes(&self) -> Vec<String> {
         let wished = |bit: u8| self.connection.wishes() & bit != 0;
         WISHES.iter().filter(|(_, bit)| wished(*bit)).map(|(service, _)| (*service).to_owned()).collect()
+    }
+
+    fn watch_line(&mut self, watch: LineWatch) {
+        self.connection.watch = watch;
     }
 
     async fn close(&mut self) {

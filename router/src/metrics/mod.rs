@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
-use tillswitch_core::Cause;
+use tillswitch_core::{Cause, LineWatch};
 
 use crate::code::Code;
 use crate::journal::{Actor, Payment, Recovered, State};
@@ -39,11 +39,11 @@ pub use journal::{JournalMetrics, Op};
 pub use layout::{Layout, Terminal, Till};
 use process::Runtime;
 use shop::Shop;
-pub use table::{ALL, Kind, Metric};
 use table::{
-    BUILD_INFO, CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME, HTTP_CONNECTIONS, IN_DOUBT_OLDEST, IN_DOUBT_RESOLVED, OVERHEAD,
-    RECOVERY_DURATION, RECOVERY_RECORDS, SSE_CLIENTS,
+    ADMIN_LOGINS, BUILD_INFO, CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME, HTTP_CONNECTIONS, IN_DOUBT_OLDEST,
+    IN_DOUBT_RESOLVED, OVERHEAD, RECOVERY_DURATION, RECOVERY_RECORDS, SSE_CLIENTS,
 };
+pub use table::{ALL, Kind, Metric};
 use webhooks::Webhooks;
 
 /// All handles. Cheap to clone.
@@ -70,6 +70,8 @@ struct Fixed {
     overhead: [Histogram; Stage::ALL.len()],
     journal: JournalMetrics,
     recovery: Recovery,
+    logins: Counter,
+    refused_logins: Counter,
     public_connections: Gauge,
     admin_connections: Gauge,
     listeners: Gauge,
@@ -267,6 +269,16 @@ impl Metrics {
         }
     }
 
+    /// Counts what a driver tells of the line to this terminal.
+    pub fn watch_line(&self, terminal: &str) -> LineWatch {
+        let (metrics, terminal) = (self.clone(), terminal.to_owned());
+        LineWatch::new(move |event| {
+            if let Some(terminal) = metrics.0.shop.load().counted(&terminal) {
+                terminal.happened(event);
+            }
+        })
+    }
+
     /// How many payments wait in front of a terminal, and how many may.
     pub fn terminal_queue(&self, terminal: &str, waiting: usize, capacity: usize) {
         if let Some(terminal) = self.0.shop.load().terminal(terminal) {
@@ -325,6 +337,12 @@ impl Metrics {
         recovery.duration.set(took.as_secs_f64());
     }
 
+    /// Somebody wanted to exchange the token for a session.
+    pub fn logged_in(&self, succeeded: bool) {
+        let logins = if succeeded { &self.0.fixed.logins } else { &self.0.fixed.refused_logins };
+        logins.increment(1);
+    }
+
     /// A client has connected.
     pub fn connected(&self, listener: Listener) -> Connected {
         let connections = match listener {
@@ -373,6 +391,8 @@ impl Fixed {
                 expired: RECOVERY_RECORDS.counter(&["expired"]),
                 duration: RECOVERY_DURATION.gauge(&[]),
             },
+            logins: ADMIN_LOGINS.counter(&["ok"]),
+            refused_logins: ADMIN_LOGINS.counter(&["wrong_token"]),
             public_connections: HTTP_CONNECTIONS.gauge(&["public"]),
             admin_connections: HTTP_CONNECTIONS.gauge(&["admin"]),
             listeners: SSE_CLIENTS.gauge(&["admin"]),

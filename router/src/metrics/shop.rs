@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use metrics::{Counter, Gauge, Histogram};
-use tillswitch_core::{Cause, Operation};
+use tillswitch_core::{Cause, LineEvent, Operation};
 
 use super::reason::{REASONS, reason};
 use super::table::{self, DECLINES, IN_DOUBT, LINK_ERRORS, PAYMENT_DURATION, PAYMENTS, TERMINAL_INFO, TERMINAL_UP};
@@ -51,6 +51,9 @@ pub(super) struct TerminalMetrics {
     /// In the order of [`REASONS`].
     declines: [Counter; REASONS.len()],
     link_errors: HashMap<Cause, Counter>,
+    connects: Counter,
+    retransmissions: Counter,
+    response: Histogram,
     up: Gauge,
     last_seen: Gauge,
     info: Gauge,
@@ -191,6 +194,9 @@ impl TerminalMetrics {
             incidents: table::INCIDENTS.counter(&[name]),
             declines: REASONS.map(decline),
             link_errors: LINK_TROUBLES.map(error).into(),
+            connects: table::LINK_CONNECTS.counter(&[name]),
+            retransmissions: table::LINK_RETRANSMISSIONS.counter(&[name]),
+            response: table::PROTOCOL_RESPONSE.histogram(&[name]),
             up: TERMINAL_UP.gauge(&[name, driver]),
             last_seen: table::TERMINAL_LAST_SEEN.gauge(&[name]),
             info: TERMINAL_INFO.gauge(&[name, driver, transport(driver)]),
@@ -214,6 +220,18 @@ impl TerminalMetrics {
     pub(super) fn link_failed(&self, cause: Cause) {
         if let Some(counter) = self.link_errors.get(&cause) {
             counter.increment(1);
+        }
+    }
+
+    pub(super) fn happened(&self, event: LineEvent) {
+        match event {
+            LineEvent::Connected => self.connects.increment(1),
+            LineEvent::Retransmitted => self.retransmissions.increment(1),
+            LineEvent::Answered { after_seconds } if after_seconds.is_finite() && after_seconds >= 0.0 => {
+                self.response.record(after_seconds)
+            }
+            // No time of this world, or news that a later driver has.
+            _ => {}
         }
     }
 

@@ -14,6 +14,9 @@ const PAYMENT_BUCKETS: &[f64] =
 /// Seconds that our own work takes.
 const FAST_BUCKETS: &[f64] =
     &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+/// Seconds that a terminal takes to confirm a command.
+const ANSWER_BUCKETS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +46,7 @@ pub enum Kind {
 
 const PAYMENT_TIMES: Kind = Kind::Histogram(PAYMENT_BUCKETS);
 const FAST_TIMES: Kind = Kind::Histogram(FAST_BUCKETS);
+const ANSWER_TIMES: Kind = Kind::Histogram(ANSWER_BUCKETS);
 const COUNTER: Kind = Kind::Counter;
 const GAUGE: Kind = Kind::Gauge;
 const SECONDS: Option<Unit> = Some(Unit::Seconds);
@@ -85,6 +89,12 @@ table! {
         "Always 1 for a terminal of the configuration; the labels describe it.";
     LINK_ERRORS "tillswitch_link_errors_total" COUNTER THINGS ["terminal", "kind"]
         "Payments and questions that ended without the terminal's answer, by what went wrong.";
+    LINK_CONNECTS "tillswitch_link_connects_total" COUNTER THINGS ["terminal"]
+        "Connections to the terminal that came to stand.";
+    LINK_RETRANSMISSIONS "tillswitch_link_retransmissions_total" COUNTER THINGS ["terminal"]
+        "Frames that had to be sent again on a serial line; 0 where the network sees to that.";
+    PROTOCOL_RESPONSE "tillswitch_protocol_response_seconds" ANSWER_TIMES SECONDS ["terminal"]
+        "Time from a command to the terminal's confirmation that it has it; none where the first answer is the outcome.";
     WEBHOOK_REQUESTS "tillswitch_webhook_requests_total" COUNTER THINGS ["source", "status_class"]
         "Webhooks by the class of their answer.";
     WEBHOOK_REJECTED "tillswitch_webhook_rejected_total" COUNTER THINGS ["reason"]
@@ -119,6 +129,8 @@ table! {
         "Payments that the start found open, by what they became.";
     RECOVERY_DURATION "tillswitch_recovery_duration_seconds" GAUGE SECONDS []
         "Time that the start took to settle what was open.";
+    ADMIN_LOGINS "tillswitch_admin_logins_total" COUNTER THINGS ["result"]
+        "Exchanges of the token for a session of the page.";
     HTTP_CONNECTIONS "tillswitch_http_connections" GAUGE THINGS ["listener"]
         "Clients that are connected.";
     SSE_CLIENTS "tillswitch_sse_clients" GAUGE THINGS ["listener"]
@@ -234,6 +246,8 @@ mod tests {
     fn no_name_is_listed_twice_and_buckets_grow() {
         let names: BTreeSet<&str> = ALL.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), ALL.len());
-        assert!([PAYMENT_BUCKETS, FAST_BUCKETS].iter().all(|buckets| buckets.is_sorted_by(|a, b| a < b)));
+        assert!(
+            [PAYMENT_BUCKETS, FAST_BUCKETS, ANSWER_BUCKETS].iter().all(|buckets| buckets.is_sorted_by(|a, b| a < b))
+        );
     }
 }

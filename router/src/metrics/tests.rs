@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use tillswitch_core::{Currency, Money, Operation, PaymentId};
+use tillswitch_core::{Currency, LineEvent, Money, Operation, PaymentId};
 
 use super::*;
 use crate::journal::{Admission, Keys, NewPayment, RepeatRule, TerminalKey};
@@ -236,6 +236,27 @@ fn what_began_in_another_configuration_is_counted_there() {
     metrics.configure(&layout(&[("POS-01", "counter", "zvt-tcp")]));
     metrics.outcome(&here, State::Declined, Duration::ZERO);
     check(&metrics, &declined("counter", 2));
+}
+
+#[test]
+fn what_a_driver_tells_of_its_line_is_counted_at_its_terminal() {
+    let metrics = Metrics::new(&layout(&[("POS-01", "counter", "zvt-tcp"), ("POS-02", "bar", "zvt-serial")]));
+    let (counter, bar) = (metrics.watch_line("counter"), metrics.watch_line("bar"));
+    counter.note(LineEvent::Connected);
+    for after_seconds in [0.003, f64::NAN, f64::INFINITY, -1.0] {
+        counter.note(LineEvent::Answered { after_seconds });
+    }
+    bar.note(LineEvent::Retransmitted);
+    metrics.watch_line("nowhere").note(LineEvent::Connected);
+    check(&metrics, "tillswitch_link_connects_total{terminal=\"counter\"} 1");
+    check(&metrics, "tillswitch_link_connects_total{terminal=\"bar\"} 0");
+    check(&metrics, "tillswitch_link_retransmissions_total{terminal=\"bar\"} 1");
+    check(&metrics, "tillswitch_protocol_response_seconds_bucket{terminal=\"counter\",le=\"0.0025\"} 0");
+    check(&metrics, "tillswitch_protocol_response_seconds_bucket{terminal=\"counter\",le=\"0.005\"} 1");
+    check(&metrics, "tillswitch_protocol_response_seconds_count{terminal=\"counter\"} 1");
+    metrics.configure(&layout(&[]));
+    counter.note(LineEvent::Connected);
+    check(&metrics, "tillswitch_link_connects_total{terminal=\"counter\"} 2");
 }
 
 #[test]

@@ -313,7 +313,11 @@ impl Task {
         if let Some(driver) = self.driver.take() {
             return Some(driver);
         }
-        let build = || self.config.factory.build(&self.config.settings);
+        let watched = |mut driver: Box<dyn TerminalDriver>| {
+            driver.watch_line(self.life.metrics.watch_line(&self.config.name));
+            driver
+        };
+        let build = || self.config.factory.build(&self.config.settings).map(watched);
         match catch_unwind(AssertUnwindSafe(build)) {
             Ok(Ok(driver)) => Some(driver),
             Err(_) => {

@@ -58,6 +58,10 @@ async fn every_part_of_a_payment_shows() {
         ("tillswitch_queue_capacity{queue=\"journal\",terminal=\"\"}", 1024.0),
         ("tillswitch_terminal_up{terminal=\"counter\",driver=\"zvt-tcp\"}", 1.0),
         ("tillswitch_link_errors_total{terminal=\"bar\",kind=\"link_lost\"}", 1.0),
+        ("tillswitch_link_connects_total{terminal=\"counter\"}", 1.0),
+        ("tillswitch_link_connects_total{terminal=\"bar\"}", 1.0),
+        ("tillswitch_link_retransmissions_total{terminal=\"counter\"}", 0.0),
+        ("tillswitch_protocol_response_seconds_count{terminal=\"bar\"}", 0.0),
         ("tillswitch_payments_in_doubt{register=\"POS-02\",terminal=\"bar\"}", 1.0),
         ("tillswitch_config_last_reload_successful", 1.0),
         ("tillswitch_recovery_records_total{result=\"in_doubt\"}", 0.0),
@@ -70,6 +74,8 @@ async fn every_part_of_a_payment_shows() {
         .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
         .sum();
     assert_eq!(declines, 1.0);
+    // Three payments, and what is asked on a new connection before the first.
+    assert!(value(&text, "tillswitch_protocol_response_seconds_count{terminal=\"counter\"}") >= 6.0);
     assert!(value(&text, "tillswitch_journal_append_seconds_count") >= 8.0);
     assert!(value(&text, "tillswitch_journal_fsync_seconds_count") >= 8.0);
     assert!(value(&text, "tillswitch_in_doubt_oldest_timestamp_seconds") > 1e9);

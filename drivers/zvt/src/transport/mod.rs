@@ -68,6 +68,11 @@ pub trait Transport: Send {
         true
     }
 
+    /// How many frames had to be sent again since this was asked last. Never, where another layer sees to that.
+    fn repetitions(&mut self) -> u32 {
+        0
+    }
+
     /// Closes the line.
     async fn close(&mut self);
 

@@ -159,7 +159,9 @@ impl Admin {
     fn log_in(&self, asked: &Asked) -> Result<Response, Answer> {
         let given = body::token(&asked.body)?;
         let config = self.config.load();
-        if !config.admin.token.as_ref().is_some_and(|token| guard::is_token(token, &given)) {
+        let fits = config.admin.token.as_ref().is_some_and(|token| guard::is_token(token, &given));
+        self.life.metrics.logged_in(fits);
+        if !fits {
             return Err(Answer::error(401, Code::Unauthorized, "the token is wrong, or none is configured"));
         }
         let mut response = reply(&Answer::value(200, json!({ "status": "open" })));

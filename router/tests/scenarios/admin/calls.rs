@@ -85,6 +85,11 @@ async fn every_call_asks_for_token_or_cookie() {
         assert!(matches!(reply.status, 400 | 401), "{wrong}: {}", reply.text);
         assert!(reply.headers.get("set-cookie").is_none());
     }
+    let figures = ask(&scene, "/metrics", &[(COOKIE, &cookie)]).await.text;
+    for (result, count) in [("ok", 1), ("wrong_token", 1)] {
+        let line = format!("tillswitch_admin_logins_total{{result=\"{result}\"}} {count}\n");
+        assert!(figures.contains(&line), "{line} is not in\n{figures}");
+    }
     let end = ROUTES.iter().find(last).unwrap();
     assert_eq!(call(&scene, end, &[session], "").await.status, 200);
     assert_eq!(ask(&scene, "/metrics", &[(COOKIE, &cookie)]).await.status, 401, "the session has ended");

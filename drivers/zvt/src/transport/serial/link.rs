@@ -102,6 +102,8 @@ pub struct Link {
     previous: Option<Previous>,
     /// Whether anything but frames and acknowledgements has come.
     heard_noise: bool,
+    /// How often the message that was sent last has been sent again.
+    repetitions: u32,
 }
 
 /// A message that is not acknowledged yet.
@@ -142,6 +144,7 @@ impl Link {
             fate: Fate::Acknowledged,
             previous: None,
             heard_noise: false,
+            repetitions: 0,
         }
     }
 
@@ -152,6 +155,7 @@ impl Link {
     pub fn send(&mut self, apdu: &Apdu, delivery: Delivery, now: Instant) -> Result<(), ApduError> {
         let frame = encode_frame(&apdu.encode()?);
         self.fate = Fate::Underway;
+        self.repetitions = 0;
         self.outgoing = Some(Outgoing {
             frame,
             is_answer: apdu.is_answer(),
@@ -216,6 +220,11 @@ impl Link {
     /// What became of the message that was sent last.
     pub fn fate(&self) -> Fate {
         self.fate
+    }
+
+    /// How often the message that was sent last has been sent again.
+    pub fn repetitions(&self) -> u32 {
+        self.repetitions
     }
 
     /// Whether a frame has begun and not ended.
@@ -324,6 +333,7 @@ impl Link {
             return;
         };
         let length = u32::try_from(outgoing.frame.len()).unwrap_or(u32::MAX);
+        self.repetitions = outgoing.transmissions;
         outgoing.transmissions += 1;
         outgoing.until = now + self.timing.byte * length + self.timing.acknowledgement;
         outgoing.complaints = 0;

@@ -40,6 +40,8 @@ pub struct SerialTransport {
     connect: Duration,
     write: Duration,
     line: Option<Line>,
+    /// How many frames were sent again and not told yet.
+    repetitions: u32,
 }
 
 struct Line {
@@ -65,7 +67,7 @@ impl SerialTransport {
         let byte = Duration::from_secs(1) * settings.bits_per_byte() / settings.baud_rate.max(1);
         let link = LinkTiming { byte_gap: timing.byte_gap, acknowledgement: timing.acknowledgement, byte };
         let (connect, write) = (timing.connect, timing.answer);
-        SerialTransport { device, connector, settings, timing: link, connect, write, line: None }
+        SerialTransport { device, connector, settings, timing: link, connect, write, line: None, repetitions: 0 }
     }
 
     async fn opened(&mut self) -> io::Result<Line> {
@@ -144,7 +146,9 @@ impl Transport for SerialTransport {
             return Err(SendError { reason: self.lost(&error), nothing_sent: true });
         }
         tracing::trace!(target: "tillswitch_zvt::frames", "{}", trace::line(Direction::Ecr, apdu));
-        let reason = match line.wire.send(apdu, delivery).await {
+        let sent = line.wire.send(apdu, delivery).await;
+        self.repetitions += line.wire.link().repetitions();
+        let reason = match sent {
             Ok(Fate::Acknowledged) => {
                 line.is_proven = true;
                 self.line = Some(line);
@@ -190,6 +194,10 @@ impl Transport for SerialTransport {
 
     fn hears_restarts(&self) -> bool {
         false
+    }
+
+    fn repetitions(&mut self) -> u32 {
+        std::mem::take(&mut self.repetitions)
     }
 
     async fn close(&mut self) {
