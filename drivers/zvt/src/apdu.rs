@@ -167,7 +167,8 @@ impl Apdu {
     pub fn encode(&self) -> Result<Vec<u8>, ApduError> {
         let length = self.data.len();
         let long = u16::try_from(length).map_err(|_| ApduError::TooLong { length, maximum: MAXIMUM_DATA })?;
-        let mut bytes = vec![self.class, self.instruction];
+        let mut bytes = Vec::with_capacity(5 + length);
+        bytes.extend([self.class, self.instruction]);
         match u8::try_from(length) {
             Ok(short) if short < 0xFF => bytes.push(short),
             // The APDU length is little endian, unlike the lengths inside a TLV container.

@@ -43,8 +43,11 @@ pub fn from_digits<const N: usize>(digits: &str) -> Option<[u8; N]> {
 ///
 /// `None` when a nibble is not a digit, as in `87 FF FF`, or when there are none.
 pub fn to_digits(bytes: &[u8]) -> Option<String> {
-    let digits: Option<String> = nibbles(bytes).map(|nibble| char::from_digit(nibble.into(), 10)).collect();
-    digits.filter(|digits| !digits.is_empty())
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for nibble in nibbles(bytes) {
+        digits.push(char::from_digit(nibble.into(), 10)?);
+    }
+    Some(digits).filter(|digits| !digits.is_empty())
 }
 
 /// A card number as text, with `*` where the terminal has masked a digit.

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::bcd;
 use crate::tables::bmps::BMPS;
 use crate::tlv;
+use crate::value::Value;
 
 /// One row of the table of bitmap tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +120,20 @@ pub mod tag {
     pub const DISPLAY_LINE_8: u8 = 0xF8;
 }
 
+/// The rows by their tags: a message is read without a search for every field.
+static ROWS: [Option<&Bmp>; 256] = {
+    let mut rows = [None; 256];
+    let mut place = 0;
+    while place < BMPS.len() {
+        rows[BMPS[place].tag as usize] = Some(&BMPS[place]);
+        place += 1;
+    }
+    rows
+};
+
 /// The row of a tag, `None` when the tag is unknown and so its length.
 pub fn lookup(tag: u8) -> Option<&'static Bmp> {
-    BMPS.binary_search_by_key(&tag, |bmp| bmp.tag).ok().and_then(|place| BMPS.get(place))
+    ROWS[usize::from(tag)]
 }
 
 /// Why a value cannot be put into a field.
@@ -139,7 +151,7 @@ pub struct Field {
     /// The tag byte.
     pub tag: u8,
     /// The value.
-    pub value: Vec<u8>,
+    pub value: Value,
 }
 
 impl fmt::Debug for Field {
@@ -177,9 +189,9 @@ pub(crate) fn read_decimal_length(bytes: &[u8], digits: usize) -> Option<usize> 
     })
 }
 
-/// Writes the length in front of an LLVAR or LLLVAR value.
-pub(crate) fn encode_decimal_length(length: usize, digits: u32) -> Vec<u8> {
-    (0..digits).rev().map(|place| 0xF0 | (length / 10_usize.pow(place) % 10) as u8).collect()
+/// The length in front of an LLVAR or LLLVAR value.
+pub(crate) fn encode_decimal_length(length: usize, digits: u32) -> impl Iterator<Item = u8> {
+    (0..digits).rev().map(move |place| 0xF0 | (length / 10_usize.pow(place) % 10) as u8)
 }
 
 /// Reads the first field; the field and the bytes behind it.
@@ -191,18 +203,20 @@ pub(crate) fn read_field(bytes: &[u8]) -> Option<(Field, &[u8])> {
         Length::Lllvar => (read_decimal_length(rest, 3)?, 3),
         Length::Tlv => tlv::read_length(rest)?,
     };
-    let value = rest.get(header..header + length)?.to_vec();
+    let value = rest.get(header..header + length)?.into();
     Some((Field { tag, value }, &rest[header + length..]))
 }
 
-/// Writes what stands between the tag and the value of a field.
-pub(crate) fn encode_length(field: &Field) -> Vec<u8> {
+/// Appends a field: its tag, its length where it has one, its value.
+pub(crate) fn write_field(bytes: &mut Vec<u8>, field: &Field) {
+    bytes.push(field.tag);
     match lookup(field.tag).map(|bmp| bmp.length) {
-        Some(Length::Llvar) => encode_decimal_length(field.value.len(), 2),
-        Some(Length::Lllvar) => encode_decimal_length(field.value.len(), 3),
-        Some(Length::Tlv) => tlv::encode_length(field.value.len()),
-        Some(Length::Fixed(_)) | None => Vec::new(),
+        Some(Length::Llvar) => bytes.extend(encode_decimal_length(field.value.len(), 2)),
+        Some(Length::Lllvar) => bytes.extend(encode_decimal_length(field.value.len(), 3)),
+        Some(Length::Tlv) => tlv::write_length(bytes, field.value.len()),
+        Some(Length::Fixed(_)) | None => {}
     }
+    bytes.extend_from_slice(&field.value);
 }
 
 #[cfg(test)]
@@ -214,8 +228,9 @@ mod tests {
         let read = read_field(bytes);
         assert_eq!(read.as_ref().map(|(field, rest)| (field.tag, field.value.len(), rest.len())), expected);
         if let Some((field, rest)) = read {
-            let again = [&[field.tag], encode_length(&field).as_slice(), &field.value, rest].concat();
-            assert_eq!(again, bytes);
+            let mut again = Vec::new();
+            write_field(&mut again, &field);
+            assert_eq!([&again, rest].concat(), bytes);
         }
     }
 
@@ -244,8 +259,8 @@ mod tests {
 
     #[test]
     fn decimal_lengths() {
-        assert_eq!(encode_decimal_length(17, 2), [0xF1, 0xF7]);
-        assert_eq!(encode_decimal_length(105, 3), [0xF1, 0xF0, 0xF5]);
+        assert_eq!(encode_decimal_length(17, 2).collect::<Vec<_>>(), [0xF1, 0xF7]);
+        assert_eq!(encode_decimal_length(105, 3).collect::<Vec<_>>(), [0xF1, 0xF0, 0xF5]);
         assert_eq!(read_decimal_length(&[0xF1, 0xF0, 0xF5], 3), Some(105));
         assert_eq!(read_decimal_length(&[0x31, 0x37], 2), Some(17));
     }

@@ -59,11 +59,19 @@ impl Charset {
     /// assert_eq!(Charset::Iso8859_2.decode(b"\xC4\0"), "Ä");
     /// ```
     pub fn decode(self, bytes: &[u8]) -> String {
-        let text: String = match self {
-            Self::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
-            _ => bytes.iter().map(|byte| self.character(*byte)).collect(),
-        };
-        text.replace("\r\n", "\n").replace('\r', "\n").replace(|c: char| c.is_control() && c != '\n', "")
+        // What ASCII lacks takes two or three bytes.
+        let more = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+        let mut text = Readable { text: String::with_capacity(bytes.len() + 2 * more), after_return: false };
+        if self == Self::Utf8 {
+            String::from_utf8_lossy(bytes).chars().for_each(|character| text.push(character));
+            return text.text;
+        }
+        let mut rest = bytes;
+        while let Some((special, after)) = text.push_printable(self, rest) {
+            text.push(self.character(special));
+            rest = after;
+        }
+        text.text
     }
 
     /// The text, taken for UTF-8 where it can be nothing else: Feig terminals write some texts so, whatever was agreed.
@@ -74,7 +82,8 @@ impl Charset {
 
     /// The text, one entry per line. Terminals break lines with CR or LF although the standard knows neither.
     pub fn decode_lines(self, bytes: &[u8]) -> Vec<String> {
-        self.decode(bytes).split('\n').map(str::to_owned).collect()
+        let text = self.decode(bytes);
+        if text.contains('\n') { text.split('\n').map(str::to_owned).collect() } else { vec![text] }
     }
 
     /// The bytes of a text. Characters that the set lacks become `?`.
@@ -89,10 +98,10 @@ impl Charset {
         let found = match self {
             Self::Zvt7Bit => zvt_7_bit(byte),
             _ if byte < 0x80 => Some(char::from(byte)),
-            Self::Cp437 => CP437.chars().nth(usize::from(byte - 0x80)),
+            Self::Cp437 => Some(CP437[usize::from(byte - 0x80)]),
             Self::Iso8859_1 => Some(char::from(byte)),
-            Self::Iso8859_2 => upper_half(ISO_8859_2, byte),
-            Self::Iso8859_15 => upper_half(ISO_8859_15, byte),
+            Self::Iso8859_2 => Some(upper_half(&ISO_8859_2, byte)),
+            Self::Iso8859_15 => Some(upper_half(&ISO_8859_15, byte)),
             Self::Ascii | Self::Utf8 => None,
         };
         found.unwrap_or(char::REPLACEMENT_CHARACTER)
@@ -107,11 +116,42 @@ impl Charset {
     }
 }
 
-fn upper_half(characters: &str, byte: u8) -> Option<char> {
+/// A text without the characters that steer a screen; a line's end is `\n`, however it was written.
+struct Readable {
+    text: String,
+    after_return: bool,
+}
+
+impl Readable {
+    fn push(&mut self, character: char) {
+        match character {
+            '\n' if self.after_return => {}
+            '\r' | '\n' => self.text.push('\n'),
+            _ if character.is_control() => {}
+            _ => self.text.push(character),
+        }
+        self.after_return = character == '\r';
+    }
+
+    /// Appends the printable ASCII in front, which is most of every text and the same in all sets but one, in one go.
+    /// Returns the byte that is something else, and what follows it.
+    fn push_printable<'a>(&mut self, charset: Charset, bytes: &'a [u8]) -> Option<(u8, &'a [u8])> {
+        let is_printable = |byte: &u8| charset != Charset::Zvt7Bit && (0x20..0x7F).contains(byte);
+        let count = bytes.iter().position(|byte| !is_printable(byte)).unwrap_or(bytes.len());
+        let (printable, rest) = bytes.split_at(count);
+        if let (Ok(printable), true) = (std::str::from_utf8(printable), count > 0) {
+            self.text.push_str(printable);
+            self.after_return = false;
+        }
+        rest.split_first().map(|(special, after)| (*special, after))
+    }
+}
+
+fn upper_half(characters: &[char; 96], byte: u8) -> char {
     match byte.checked_sub(0xA0) {
-        Some(place) => characters.chars().nth(usize::from(place)),
+        Some(place) => characters[usize::from(place)],
         // 80 to 9F are control characters in every ISO-8859 set.
-        None => Some(char::from(byte)),
+        None => char::from(byte),
     }
 }
 
@@ -153,6 +193,8 @@ mod tests {
         assert_eq!(Charset::Cp437.decode(b"\x14a\x1B[2Jb\0\x07"), "a[2Jb");
         assert_eq!(Charset::Iso8859_1.decode(b"a\x9Bb"), "ab");
         assert_eq!(Charset::Cp437.decode_lines(b"a\rb\nc\r\nd"), ["a", "b", "c", "d"]);
+        assert_eq!(Charset::Utf8.decode("é\r\n\n\r\rx\u{85}".as_bytes()), "é\n\n\n\nx");
+        assert_eq!(Charset::Cp437.decode_lines(b"\r\x07\n"), ["", "", ""]);
     }
 
     #[test]

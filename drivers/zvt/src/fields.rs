@@ -44,7 +44,8 @@ impl Fields {
 
     /// Reads a data block, or what follows its positional part.
     pub fn parse(bytes: &[u8]) -> Self {
-        let mut fields = Vec::new();
+        // A field takes four bytes on average: one allocation is enough for nearly every message.
+        let mut fields = Vec::with_capacity(bytes.len().min(96) / 4);
         let mut rest = bytes;
         while let Some((field, after)) = bmp::read_field(rest) {
             fields.push(field);
@@ -70,7 +71,7 @@ impl Fields {
 
     /// The value of a field, unless it is present twice with different values.
     pub fn get(&self, tag: u8) -> Option<&[u8]> {
-        let mut values = self.fields.iter().filter(|field| field.tag == tag).map(|field| field.value.as_slice());
+        let mut values = self.fields.iter().filter(|field| field.tag == tag).map(|field| &*field.value);
         let first = values.next()?;
         values.all(|value| value == first).then_some(first)
     }
@@ -210,11 +211,11 @@ impl Fields {
     /// The data block. The undecoded rest comes last, so that what was read is written again unchanged,
     /// except that lengths take their shortest form.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        // Five bytes more than its value are the most that a field takes.
+        let size: usize = self.fields.iter().map(|field| field.value.len() + 5).sum();
+        let mut bytes = Vec::with_capacity(size + self.undecoded.len());
         for field in &self.fields {
-            bytes.push(field.tag);
-            bytes.extend(bmp::encode_length(field));
-            bytes.extend_from_slice(&field.value);
+            bmp::write_field(&mut bytes, field);
         }
         bytes.extend_from_slice(&self.undecoded);
         bytes

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `apdu` | How is a message cut out of a stream of bytes? |
 //! | `bcd`, `clock`, `charset` | What do nibbles, clocks and characters look like as bytes? |
-//! | `bmp` | How is one bitmap field told from the next? |
+//! | `bmp`, `value` | How is one bitmap field told from the next, and kept? |
 //! | `tlv` | What does the container of BMP 06 hold? |
 //! | `fields` | What does a data block hold? Getters for every field that a payment needs, and setters. |
 //! | `totals` | What was taken since the last end of day? |
@@ -74,6 +74,7 @@ pub mod tlv;
 pub mod totals;
 pub mod trace;
 pub mod transport;
+pub mod value;
 
 pub use factory::{ZvtSerialFactory, ZvtTcpFactory, driver_over};
 pub use timing::Timing;

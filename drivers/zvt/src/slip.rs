@@ -1,7 +1,7 @@
 //! What a slip is made of: lines, how each is printed, and whom the slip is for.
 
 use crate::charset::Charset;
-use crate::tlv::{Content, Object, Tlv, tag};
+use crate::tlv::{self, Tlv, tag};
 
 /// Whom a slip is for (tag 1F07).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,13 +144,14 @@ impl PrintLine {
 }
 
 impl PrintBlock {
-    /// Reads the container of 06 D3. The block's own tag 14 wins over `charset`.
-    pub fn parse(tlv: &Tlv, charset: Charset) -> Self {
-        let charset = tlv.find(&[tag::CHARACTER_SET]).and_then(Charset::from_tag).unwrap_or(charset);
-        let mut block = Self { kind: tlv.find(&[tag::RECEIPT_KIND]).and_then(SlipKind::from_tag), ..Self::empty() };
-        for texts in tlv.containers(tag::PRINT_TEXTS) {
-            block.append(texts.objects(), charset);
-        }
+    /// Reads the container of 06 D3, without a copy of it. The block's own tag 14 wins over `charset`.
+    pub fn parse(container: &[u8], charset: Charset) -> Self {
+        let values =
+            |wanted| tlv::objects(container, None).filter(move |(tag, _)| *tag == wanted).map(|(_, value)| value);
+        let charset = values(tag::CHARACTER_SET).next().and_then(Charset::from_tag).unwrap_or(charset);
+        let kind = values(tag::RECEIPT_KIND).next().and_then(SlipKind::from_tag);
+        let mut block = Self { kind, ..Self::empty() };
+        values(tag::PRINT_TEXTS).for_each(|texts| block.append(texts, charset));
         block
     }
 
@@ -158,24 +159,31 @@ impl PrintBlock {
         Self { kind: None, lines: Vec::new(), ends_slip: false }
     }
 
-    fn append(&mut self, objects: &[Object], charset: Charset) {
+    fn append(&mut self, texts: &[u8], charset: Charset) {
         let mut attribute = LineAttribute::default();
-        for (place, object) in objects.iter().enumerate() {
-            match (object.tag, &object.content) {
-                (tag::TEXT_ATTRIBUTE, Content::Bytes(value)) => {
+        let mut objects = tlv::objects(texts, Some(tag::PRINT_TEXTS)).peekable();
+        while let Some((tag, value)) = objects.next() {
+            match tag {
+                tag::TEXT_ATTRIBUTE => {
                     attribute = LineAttribute(value.first().copied().unwrap_or_default());
-                    let is_last_object = place + 1 == objects.len();
-                    self.change_attribute(attribute, is_last_object);
+                    self.change_attribute(attribute, objects.peek().is_none());
                 }
-                (tag::TEXT_LINE, Content::Bytes(text)) => {
-                    let lines = charset.decode_lines(text).into_iter();
+                tag::TEXT_LINE => {
                     // A line feed is done once it is printed; only what shapes text holds for the next lines.
                     let holds =
                         if attribute == LineAttribute::LINE_FEED { LineAttribute::default() } else { attribute };
-                    self.lines.extend(lines.map(|line| SlipLine::new(holds, line)));
+                    self.append_text(holds, charset.decode(value));
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn append_text(&mut self, attribute: LineAttribute, text: String) {
+        if text.contains('\n') {
+            self.lines.extend(text.split('\n').map(|line| SlipLine::new(attribute, line)));
+        } else {
+            self.lines.push(SlipLine::new(attribute, text));
         }
     }
 
@@ -245,7 +253,7 @@ mod tests {
     #[test]
     fn blocks() {
         fn check(bytes: &[u8], kind: Option<SlipKind>, expected: &[&str], ends_slip: bool) {
-            let block = PrintBlock::parse(&Tlv::parse(bytes), Charset::Cp437);
+            let block = PrintBlock::parse(bytes, Charset::Cp437);
             assert_eq!((block.kind, block.ends_slip), (kind, ends_slip));
             assert_eq!(texts(&block.lines), expected);
         }
@@ -268,7 +276,7 @@ mod tests {
         ];
         for charset in [Charset::Cp437, Charset::Iso8859_15] {
             let tlv = print_block(SlipKind::Merchant, &lines, charset);
-            let block = PrintBlock::parse(&Tlv::parse(&tlv.encode()), Charset::Cp437);
+            let block = PrintBlock::parse(&tlv.encode(), Charset::Cp437);
             assert_eq!((block.kind, block.ends_slip), (Some(SlipKind::Merchant), true));
             assert!(block.lines == lines);
         }

@@ -246,13 +246,10 @@ impl Tlv {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for object in &self.objects {
-            let value = match &object.content {
-                Content::Bytes(value) => value.clone(),
-                Content::Objects(tlv) => tlv.encode(),
-            };
-            bytes.extend(encode_tag(object.tag));
-            bytes.extend(encode_length(value.len()));
-            bytes.extend(value);
+            match &object.content {
+                Content::Bytes(value) => write_object(&mut bytes, object.tag, value),
+                Content::Objects(tlv) => write_object(&mut bytes, object.tag, &tlv.encode()),
+            }
         }
         bytes.extend_from_slice(&self.undecoded);
         bytes
@@ -310,14 +307,28 @@ pub(crate) fn read_length(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// Writes a length field in its shortest form.
-pub(crate) fn encode_length(length: usize) -> Vec<u8> {
+/// Appends a length field in its shortest form.
+pub(crate) fn write_length(bytes: &mut Vec<u8>, length: usize) {
     match length {
-        0..=0x7F => vec![length as u8],
-        0x80..=0xFF => vec![0x81, length as u8],
+        0..=0x7F => bytes.push(length as u8),
+        0x80..=0xFF => bytes.extend([0x81, length as u8]),
         // A value above 65535 bytes has no form here; the APDU around it, which is limited to 65535, refuses it.
-        _ => vec![0x82, (length >> 8) as u8, length as u8],
+        _ => bytes.extend([0x82, (length >> 8) as u8, length as u8]),
     }
+}
+
+/// A length field in its shortest form.
+#[cfg(test)]
+fn encode_length(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_length(&mut bytes, length);
+    bytes
+}
+
+fn write_object(bytes: &mut Vec<u8>, tag: u32, value: &[u8]) {
+    bytes.extend(encode_tag(tag));
+    write_length(bytes, value.len());
+    bytes.extend_from_slice(value);
 }
 
 /// Writes a tag; the tag 00 takes a byte too.
@@ -329,18 +340,37 @@ fn encode_tag(tag: u32) -> impl Iterator<Item = u8> {
 
 fn parse_inside(bytes: &[u8], parent: Option<u32>, depth: usize) -> Tlv {
     let mut tlv = Tlv::new();
-    let mut rest = bytes;
-    while let Some((tag, value, after)) = read_object(rest, parent) {
+    let mut objects = Objects { rest: bytes, parent };
+    for (tag, value) in objects.by_ref() {
         let content = if depth < MAXIMUM_DEPTH && is_container(tag) {
             Content::Objects(parse_inside(value, Some(tag), depth + 1))
         } else {
             Content::Bytes(value.to_vec())
         };
         tlv.objects.push(Object { tag, content });
-        rest = after;
     }
-    tlv.undecoded = rest.to_vec();
+    tlv.undecoded = objects.rest.to_vec();
     tlv
+}
+
+/// The objects of a container by tag and value, without a copy. For what is long: slips.
+pub(crate) fn objects(bytes: &[u8], parent: Option<u32>) -> impl Iterator<Item = (u32, &[u8])> {
+    Objects { rest: bytes, parent }
+}
+
+struct Objects<'a> {
+    rest: &'a [u8],
+    parent: Option<u32>,
+}
+
+impl<'a> Iterator for Objects<'a> {
+    type Item = (u32, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (tag, value, rest) = read_object(self.rest, self.parent)?;
+        self.rest = rest;
+        Some((tag, value))
+    }
 }
 
 fn read_object(bytes: &[u8], parent: Option<u32>) -> Option<(u32, &[u8], &[u8])> {

@@ -178,7 +178,7 @@ fn masked_field(field: &Field) -> String {
 
 /// The allow-list. A value that does not have the form of its field is not printed either.
 fn allowed(field: &Field) -> Option<String> {
-    let value = field.value.as_slice();
+    let value = &*field.value;
     match field.tag {
         tag::AMOUNT => amount(value),
         tag::TRACE_NUMBER => bcd::to_digits(value).map(|digits| format!("trace {digits}")),

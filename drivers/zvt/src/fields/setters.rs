@@ -21,7 +21,7 @@ impl Fields {
         if !fits {
             return Err(BmpError { tag });
         }
-        self.fields.push(Field { tag, value: value.to_vec() });
+        self.fields.push(Field { tag, value: value.into() });
         Ok(self)
     }
 

@@ -143,7 +143,7 @@ pub(super) fn intermediate_status(code: u8, text: &str, voice: &Voice) -> Apdu {
         data.push(0x01);
         let container = voice.text(text).encode();
         data.push(tag::TLV);
-        data.extend(tlv::encode_length(container.len()));
+        tlv::write_length(&mut data, container.len());
         data.extend(container);
     }
     Apdu::new(control::INTERMEDIATE_STATUS, data)
@@ -174,7 +174,7 @@ pub(super) fn status_completion(status: u8, with_version: bool, with_details: bo
     if with_details {
         let container = details(voice).encode();
         data.push(tag::TLV);
-        data.extend(tlv::encode_length(container.len()));
+        tlv::write_length(&mut data, container.len());
         data.extend(container);
     }
     Apdu::new(control::COMPLETION, data)
