@@ -318,8 +318,7 @@ pub(crate) fn write_length(bytes: &mut Vec<u8>, length: usize) {
 }
 
 /// A length field in its shortest form.
-#[cfg(test)]
-fn encode_length(length: usize) -> Vec<u8> {
+pub(crate) fn encode_length(length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_length(&mut bytes, length);
     bytes

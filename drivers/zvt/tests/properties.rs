@@ -112,7 +112,7 @@ proptest! {
         let lines: Vec<SlipLine> = lines.into_iter().map(|(bits, text)| SlipLine::new(LineAttribute(bits), text)).collect();
         for charset in [Charset::Cp437, Charset::Utf8] {
             let written = print_block(kind, &lines, charset).encode();
-            let read = PrintBlock::parse(&Tlv::parse(&written), Charset::Cp437);
+            let read = PrintBlock::parse(&written, Charset::Cp437);
             prop_assert_eq!((read.kind, read.ends_slip), (Some(kind), true));
             prop_assert!(read.lines == lines);
         }
