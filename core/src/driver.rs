@@ -280,14 +280,44 @@ pub struct TerminalStatus {
     pub software: Option<String>,
 }
 
-/// What an end of day reported.
+/// What an end of day reported. What a terminal does not tell is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndOfDay {
     /// What the terminal said, in a sentence.
     pub message: String,
-    /// The sum that was settled, where the terminal tells it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The sum that was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<crate::Money>,
+    /// How many transactions were settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Between which receipts they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<ReceiptRange>,
+    /// What was settled of each card brand that was used, in the terminal's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brands: Vec<BrandTotal>,
+}
+
+/// The first and the last of several receipts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptRange {
+    /// The number of the first one.
+    pub first: String,
+    /// The number of the last one; less than the first, if numbers began anew in between.
+    pub last: String,
+}
+
+/// What was settled of one card brand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrandTotal {
+    /// Its name.
+    pub brand: String,
+    /// How many transactions.
+    pub count: u32,
+    /// Their sum, as the terminal adds them up.
+    #[serde(flatten)]
+    pub amount: crate::Money,
 }
 
 /// What a service reported.

@@ -31,8 +31,8 @@ pub mod settings;
 pub use abort::{Abort, AbortHandle};
 pub use async_trait::async_trait;
 pub use driver::{
-    Cause, Display, DriverError, EndOfDay, NotStored, Notes, Progress, Reason, ServiceReport, Session, TerminalDriver,
-    TerminalStatus,
+    BrandTotal, Cause, Display, DriverError, EndOfDay, NotStored, Notes, Progress, Reason, ReceiptRange, ServiceReport,
+    Session, TerminalDriver, TerminalStatus,
 };
 pub use line::{LineEvent, LineWatch};
 pub use money::{AmountError, Currency, Money, Sign};

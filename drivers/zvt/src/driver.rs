@@ -5,14 +5,15 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tillswitch_core::{
-    Cause, Details, Display, DriverError, EndOfDay, LineWatch, Money, Operation, Outcome, PaymentId, PaymentRequest,
-    Reason, Resolution, ServiceReport, Session, TerminalDriver, TerminalStatus,
+    Cause, Details, Display, DriverError, EndOfDay, LineWatch, Operation, Outcome, PaymentId, PaymentRequest, Reason,
+    Resolution, ServiceReport, Session, TerminalDriver, TerminalStatus,
 };
 
 use crate::bmp::BmpError;
 use crate::command::Command;
 use crate::connection::{Connection, Status};
 use crate::conversation::Audience;
+use crate::day;
 use crate::enquiry::{Answer, Ended, Habits};
 use crate::learnt::{How, Learnt, Reading, Remembered, remember_acknowledgement};
 use crate::messages::{self, is_busy, refused};
@@ -342,7 +343,6 @@ impl TerminalDriver for ZvtDriver {
     async fn end_of_day(&mut self, display: &mut dyn Display) -> Result<EndOfDay, DriverError> {
         let command = Command::end_of_day(self.settings().password);
         let answer = self.run(command, Habits::END_OF_DAY, display).await?;
-        let total = answer.results.iter().rev().find_map(|fields| fields.amount_minor());
         let last = answer.results.iter().rev().find_map(|fields| fields.result_code());
         let at_the_end = match &answer.ended {
             Ended::Completed(completion) => completion.fields().result_code(),
@@ -352,10 +352,7 @@ impl TerminalDriver for ZvtDriver {
         if let Some(code) = failed {
             return Err(DriverError::not_started(Cause::Refused, messages::advised(code)));
         }
-        Ok(EndOfDay {
-            message: "the business day is closed at the terminal".into(),
-            total: total.map(|minor| Money::from_minor(minor, self.settings().currency)),
-        })
+        Ok(day::closed(&answer.results, self.settings().currency))
     }
 
     fn services(&self) -> Vec<String> {

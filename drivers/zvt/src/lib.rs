@@ -32,6 +32,7 @@
 //! | `conversation` | What goes in and out of a conversation, and how is it led over a line? |
 //! | `transport` | What can a line to a PT do? TCP. |
 //! | `connection` | How is the line opened, registered on, checked and kept? |
+//! | `day` | What did an end of day report, in the words of core? |
 //! | `messages`, `collector` | What are the PT's fields and slips in the words of core? |
 //! | `driver`, `factory`, `settings`, `timing` | How is a terminal driven, made, set and waited for? |
 //! | `learnt`, `resolve`, `terminal_clock` | What is remembered before a payment, and what became of one in doubt? |
@@ -52,6 +53,7 @@ mod collector;
 pub mod command;
 mod connection;
 mod conversation;
+mod day;
 pub mod decode;
 mod driver;
 mod enquiry;

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use tillswitch_core::conformance::TestSession;
 use tillswitch_core::{
-    Cause, Currency, Details, DriverError, DriverFactory, Money, Operation, Original, Outcome, PaymentId,
-    PaymentRequest, ReceiptKind, Session, Settings, TerminalDriver,
+    BrandTotal, Cause, Currency, Details, DriverError, DriverFactory, EndOfDay, Money, Operation, Original, Outcome,
+    PaymentId, PaymentRequest, ReceiptKind, ReceiptRange, Session, Settings, TerminalDriver,
 };
 use tillswitch_zvt::simulator::{Options, Simulator, Slips, Step};
 use tillswitch_zvt::{Timing, ZvtTcpFactory};
@@ -263,7 +263,16 @@ async fn status_and_end_of_day_are_told_in_sentences() {
     shop.approve(590).await;
     let mut session = TestSession::new();
     let report = shop.driver.end_of_day(&mut session).await.unwrap();
-    assert_eq!(report.total, Some(Money::from_minor(1590, Currency::EUR)));
+    let euros = |minor| Money::from_minor(minor, Currency::EUR);
+    let brand = |brand: &str, minor| BrandTotal { brand: brand.into(), count: 1, amount: euros(minor) };
+    let expected = EndOfDay {
+        message: report.message.clone(),
+        total: Some(euros(1590)),
+        count: Some(2),
+        receipts: Some(ReceiptRange { first: "0001".into(), last: "0002".into() }),
+        brands: vec![brand("girocard", 1000), brand("Mastercard", 590)],
+    };
+    assert_eq!(report, expected);
     assert!(
         session.receipts.iter().any(|receipt| receipt.kind == ReceiptKind::Administration),
         "{:?}",

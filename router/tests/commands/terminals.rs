@@ -8,9 +8,10 @@ use crate::desk::Desk;
 async fn a_terminal_does_its_own_work() {
     let desk = Desk::open("approve", "").await;
     desk.pay("25.90", "1").await;
-    desk.run("end-of-day counter").await.check(0, &["counter: "], &[]);
+    let closed = ["counter: ", "receipts 0001 to 0001", "brand     count  amount", "total     1      25.90 EUR"];
+    desk.run("end-of-day counter").await.check(0, &closed, &[]);
     let (code, report) = desk.json("end-of-day counter").await;
-    assert_eq!((code, report["terminal"].as_str()), (0, Some("counter")), "{report}");
+    assert_eq!((code, report["terminal"].as_str(), &report["count"]), (0, Some("counter"), &0.into()), "{report}");
     desk.run("service counter diagnosis").await.check(0, &["counter: "], &[]);
     for (call, told) in [
         ("service counter coffee", "unsupported: "),

@@ -13,6 +13,7 @@ use crate::slip::LineAttribute;
 use crate::tables::bit_fields::{self, Meaning as Row};
 use crate::tables::choices::{self, Choices};
 use crate::tables::{card_types, intermediate_status, result_codes, terminal_status};
+use crate::totals::BRANDS;
 
 /// The form of a value that may be shown; what does not have it is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -375,19 +376,16 @@ fn character_set(byte: u8) -> String {
     }
 }
 
-/// The seven kinds of card in the individual totals, in their order.
-const TOTALS: [&str; 7] = ["girocard", "JCB", "Mastercard", "American Express", "Visa", "Diners", "others"];
-
 /// First and last receipt, then a count and a sum for each kind of card.
 fn totals(bytes: &[u8], currency: Option<u16>) -> Option<Meaning> {
     let (receipts, sums) = bytes.split_at_checked(4)?;
     let value = format!("receipts {} to {}", bcd::to_digits(&receipts[..2])?, bcd::to_digits(&receipts[2..])?);
-    let rows = sums.chunks_exact(7).zip(TOTALS).map(|(row, name)| {
+    let rows = sums.chunks_exact(7).zip(BRANDS).map(|(row, name)| {
         let sum = amount(bcd::to_number(&row[1..])?, currency);
         Some(Detail::new(format!("{name}: {} for {sum}", row[0])))
     });
     let rows: Option<Vec<Detail>> = rows.collect();
-    (sums.len() == 7 * TOTALS.len()).then_some((value, rows?))
+    (sums.len() == 7 * BRANDS.len()).then_some((value, rows?))
 }
 
 fn one(bytes: &[u8]) -> Option<u8> {

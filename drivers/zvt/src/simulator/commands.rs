@@ -189,10 +189,12 @@ async fn end_of_day(talk: &mut Conversation) {
     };
     talk.say(&positive()).await;
     talk.pause(talk.terminal.options.timing.host).await;
-    let totals = messages::totals(&bookings, &trace, &talk.voice(None));
-    tell(talk, totals).await;
+    let totals = messages::day(&bookings, &talk.voice(None));
+    let message = messages::totals(&totals, &trace, &talk.voice(None));
+    tell(talk, message).await;
     talk.terminal.memory().book.close_day();
-    printing::print_administration(talk, "Kassenschnitt").await;
+    let lines = messages::day_lines(&totals, talk.terminal.options.currency);
+    printing::print_administration(talk, &lines).await;
     talk.tell(&messages::completion()).await;
 }
 
@@ -200,7 +202,7 @@ async fn diagnosis(talk: &mut Conversation) {
     talk.say(&positive()).await;
     let clock = messages::set_clock(&talk.voice(None));
     tell(talk, clock).await;
-    printing::print_administration(talk, "Diagnose").await;
+    printing::print_administration(talk, &["Diagnose".to_owned()]).await;
     talk.tell(&messages::completion()).await;
 }
 

@@ -1,7 +1,7 @@
 //! What the terminal's messages look like: shaped like the captured ones, with cards drawn by the seed.
 
 use jiff::ZonedDateTime;
-use tillswitch_core::Operation;
+use tillswitch_core::{Currency, Money, Operation};
 
 use super::book::Booking;
 use super::terminal::{Memory, Registered};
@@ -13,6 +13,7 @@ use crate::clock::{Date, MonthDay, TimeOfDay};
 use crate::fields::Fields;
 use crate::slip::{LineAttribute, SlipKind, SlipLine, print_block};
 use crate::tlv::{self, Tlv};
+use crate::totals::{BRANDS, BrandTotal, Totals};
 
 /// The software version in the completion of 05 01.
 const SOFTWARE_VERSION: &str = "TILLSWITCH-SIM 1";
@@ -28,16 +29,40 @@ const TECHNOLOGY: (u32, &[u8]) = (0x1F12, &[0x01]);
 const PIN_PAYMENT: u8 = 0x70;
 /// Card sequence number (BMP 17).
 const CARD_SEQUENCE: u8 = 0x17;
-/// Totals by card (BMP 60).
-const TOTALS: u8 = 0x60;
 /// Width of the lines of a slip.
 const SLIP_COLUMNS: usize = 24;
 
-/// Card type (BMP 8A), product name (BMP 8B), AID.
-const CARDS: &[(u8, &str, &[u8])] = &[
-    (0x2E, "Debit Mastercard", &[0xA0, 0x00, 0x00, 0x00, 0x04, 0x10, 0x10]),
-    (0x05, "girocard", &[0xA0, 0x00, 0x00, 0x03, 0x59, 0x10, 0x10, 0x02, 0x80, 0x01]),
-    (0x0A, "Visa Debit", &[0xA0, 0x00, 0x00, 0x00, 0x03, 0x10, 0x10]),
+/// A customer's card.
+struct Card {
+    /// BMP 8A.
+    card_type: u8,
+    /// Product name (BMP 8B).
+    name: &'static str,
+    /// Under which of [`BRANDS`] it is added up.
+    brand: &'static str,
+    /// AID.
+    application: &'static [u8],
+}
+
+const CARDS: &[Card] = &[
+    Card {
+        card_type: 0x2E,
+        name: "Debit Mastercard",
+        brand: "Mastercard",
+        application: &[0xA0, 0x00, 0x00, 0x00, 0x04, 0x10, 0x10],
+    },
+    Card {
+        card_type: 0x05,
+        name: "girocard",
+        brand: "girocard",
+        application: &[0xA0, 0x00, 0x00, 0x03, 0x59, 0x10, 0x10, 0x02, 0x80, 0x01],
+    },
+    Card {
+        card_type: 0x0A,
+        name: "Visa Debit",
+        brand: "Visa",
+        application: &[0xA0, 0x00, 0x00, 0x00, 0x03, 0x10, 0x10],
+    },
 ];
 
 /// Everything that the wording of a message depends on besides the transaction.
@@ -76,8 +101,8 @@ impl Voice {
 
 /// 04 0F of a transaction that was booked. One that was taken back is repeated with 27 6C.
 pub(super) fn approved(booking: &Booking, voice: &Voice) -> Result<Apdu, BmpError> {
-    let drawn = draw(voice.seed, booking.trace.parse().unwrap_or(0));
-    let (card_type, card_name, aid) = CARDS[(drawn % CARDS.len() as u64) as usize];
+    let drawn = drawn_for(booking, voice);
+    let card = card(drawn);
     let code = format!("{:06}", drawn / 10_000 % 1_000_000);
     let taken_back = booking.taken_back && booking.operation != Operation::Reversal;
     let mut fields = Fields::new()
@@ -99,11 +124,11 @@ pub(super) fn approved(booking: &Booking, voice: &Voice) -> Result<Apdu, BmpErro
         .with_currency(booking.amount.currency().numeric())?
         .with_receipt_number(&booking.receipt)?
         .with_turnover_number(&booking.trace)?
-        .with(tag::CARD_TYPE, &[card_type])?
-        .with_card_name(card_name, voice.charset())?;
+        .with(tag::CARD_TYPE, &[card.card_type])?
+        .with_card_name(card.name, voice.charset())?;
     let container = voice
         .text(&format!("GEN.NR.:{code}"))
-        .with_container(tlv::tag::APPLICATION, Tlv::new().with(AID, aid))
+        .with_container(tlv::tag::APPLICATION, Tlv::new().with(AID, card.application))
         .with(AUTHENTICATION.0, AUTHENTICATION.1)
         .with(TECHNOLOGY.0, TECHNOLOGY.1);
     Ok(Apdu::new(control::STATUS_INFORMATION, voice.with_container(fields, &container)?.encode()))
@@ -188,16 +213,35 @@ pub(super) fn set_clock(voice: &Voice) -> Result<Apdu, BmpError> {
     Ok(Apdu::new(control::SET_CLOCK, fields.encode()))
 }
 
-/// 04 0F of an end of day: first and last receipt, and the sums by card.
-pub(super) fn totals(bookings: &[Booking], trace: &str, voice: &Voice) -> Result<Apdu, BmpError> {
-    let sum: u64 = bookings.iter().filter(|booking| booking.operation == Operation::Sale).map(minor).sum();
+/// 04 0F of an end of day: the sum, first and last receipt, and the sums by card brand.
+pub(super) fn totals(totals: &Totals, trace: &str, voice: &Voice) -> Result<Apdu, BmpError> {
     let fields = Fields::new()
         .with_result_code(0)?
-        .with_amount(sum)?
+        .with_amount(totals.total_minor())?
         .with_trace_number(trace)?
         .with_clock(month_day(&voice.clock), time_of_day(&voice.clock))?
-        .with(TOTALS, &totals_by_card(bookings, sum))?;
+        .with(tag::TOTALS, &totals.to_bytes().unwrap_or_default())?;
     Ok(Apdu::new(control::STATUS_INFORMATION, fields.encode()))
+}
+
+/// Adds up what stands of a business day: sales, less what was paid back. The field has no room for a minus, nor for more
+/// than 255 transactions of one brand.
+pub(super) fn day(bookings: &[Booking], voice: &Voice) -> Totals {
+    let receipt = |booking: Option<&Booking>| Some(booking.map_or("0000", |booking| &booking.receipt).to_owned());
+    let brands = BRANDS.map(|brand| {
+        let of_brand = bookings.iter().filter(|booking| card(drawn_for(booking, voice)).brand == brand);
+        let minor = |operation| {
+            of_brand
+                .clone()
+                .filter(|booking| booking.operation == operation)
+                .map(|booking| booking.amount.minor())
+                .sum()
+        };
+        let (sales, refunds): (u64, u64) = (minor(Operation::Sale), minor(Operation::Refund));
+        let count = u8::try_from(of_brand.clone().count()).unwrap_or(u8::MAX);
+        BrandTotal { brand, count, amount_minor: sales.saturating_sub(refunds) }
+    });
+    Totals { first_receipt: receipt(bookings.first()), last_receipt: receipt(bookings.last()), brands }
 }
 
 /// A customer's slip, line by line (06 D1) or as a block (06 D3).
@@ -219,9 +263,18 @@ pub(super) fn payment_slip(booking: &Booking, blocks: bool, voice: &Voice) -> Re
 }
 
 /// The slip of an end of day or a diagnosis.
-pub(super) fn administration_slip(title: &str, blocks: bool, voice: &Voice) -> Result<Vec<Apdu>, BmpError> {
-    let lines = [title.to_owned(), columns("Terminal-ID", &voice.terminal_id)];
+pub(super) fn administration_slip(lines: &[String], blocks: bool, voice: &Voice) -> Result<Vec<Apdu>, BmpError> {
+    let head = lines.iter().take(1).cloned().chain([columns("Terminal-ID", &voice.terminal_id)]);
+    let lines: Vec<String> = head.chain(lines.iter().skip(1).cloned()).collect();
     slip(SlipKind::Administration, &lines, blocks, voice)
+}
+
+/// What stands on the slip of an end of day.
+pub(super) fn day_lines(totals: &Totals, currency: Currency) -> Vec<String> {
+    let line = |name: &str, minor| columns(name, &Money::from_minor(minor, currency).to_string());
+    let brands = totals.used().map(|total| line(&format!("{} {}x", total.brand, total.count), total.amount_minor));
+    let sum = line("Summe", totals.total_minor());
+    ["Kassenschnitt".to_owned()].into_iter().chain(brands).chain([sum]).collect()
 }
 
 /// A number that only the seed and the place decide (SplitMix64).
@@ -255,24 +308,13 @@ fn last4(drawn: u64) -> String {
     format!("{:04}", drawn / 3 % 10_000)
 }
 
-fn minor(booking: &Booking) -> u64 {
-    booking.amount.minor()
+/// What chance brings with a transaction.
+fn drawn_for(booking: &Booking, voice: &Voice) -> u64 {
+    draw(voice.seed, booking.trace.parse().unwrap_or(0))
 }
 
-/// Seven times a count and a sum; everything counts as the third card, Mastercard.
-fn totals_by_card(bookings: &[Booking], sum: u64) -> Vec<u8> {
-    let receipt = |booking: Option<&Booking>| {
-        let digits = booking.map_or("0", |booking| booking.receipt.as_str());
-        bcd::from_digits::<2>(digits).unwrap_or_default()
-    };
-    let sales = bookings.iter().filter(|booking| booking.operation == Operation::Sale).count();
-    let mut bytes = [receipt(bookings.first()), receipt(bookings.last())].concat();
-    for card in 0..7 {
-        let (count, sum) = if card == 2 { (sales, sum) } else { (0, 0) };
-        bytes.push(u8::try_from(count).unwrap_or(u8::MAX));
-        bytes.extend(bcd::from_number::<6>(sum).unwrap_or_default());
-    }
-    bytes
+fn card(drawn: u64) -> &'static Card {
+    &CARDS[(drawn % CARDS.len() as u64) as usize]
 }
 
 fn details(voice: &Voice) -> Tlv {

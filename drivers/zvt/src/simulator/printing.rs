@@ -29,11 +29,11 @@ pub(super) async fn begin_to_print(talk: &mut Conversation, booking: &Booking) {
 }
 
 /// The slip of an end of day or a diagnosis, likewise.
-pub(super) async fn print_administration(talk: &mut Conversation, title: &str) -> Answer {
+pub(super) async fn print_administration(talk: &mut Conversation, lines: &[String]) -> Answer {
     let Some(blocks) = slips(talk, config_byte::ADMINISTRATION_RECEIPTS_BY_ECR) else {
         return Answer::Positive;
     };
-    let slip = messages::administration_slip(title, blocks, &talk.voice(None));
+    let slip = messages::administration_slip(lines, blocks, &talk.voice(None));
     tell_slip(talk, slip).await
 }
 

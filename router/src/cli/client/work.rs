@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::print::{one_line, out, tell};
 use super::words::{money, text};
 use super::{Client, Happened, RouterArgs, Trouble, encode, run};
+use crate::cli::table::Table;
 
 /// The router itself gives a terminal ten minutes.
 const LIMIT: Duration = Duration::from_secs(660);
@@ -38,8 +39,26 @@ pub(in crate::cli) fn work(args: &WorkArgs, what: &str) -> ExitCode {
 }
 
 fn told(report: &Value) -> String {
-    let total = money(&report["total"]).map_or_else(String::new, |total| format!(", total {total}"));
-    format!("{}: {}{total}\n", one_line(text(report, "terminal")), one_line(text(report, "message")))
+    let receipts = &report["receipts"];
+    let between = match receipts.is_object() {
+        true => format!(", receipts {} to {}", one_line(text(receipts, "first")), one_line(text(receipts, "last"))),
+        false => String::new(),
+    };
+    let said = format!("{}: {}{between}\n", one_line(text(report, "terminal")), one_line(text(report, "message")));
+    totals(report).map_or_else(|| said.clone(), |table| format!("{said}\n{table}"))
+}
+
+/// What was settled, brand by brand, where the terminal told any of it.
+fn totals(report: &Value) -> Option<Table> {
+    let total = money(&report["total"])?;
+    let count = |value: &Value| value["count"].as_u64().map_or_else(String::new, |count| count.to_string());
+    let mut table = Table::new(&["brand", "count", "amount"]);
+    for brand in report["brands"].as_array().into_iter().flatten() {
+        let amount = money(brand).unwrap_or_default();
+        table.row([one_line(text(brand, "brand")), count(brand), amount]);
+    }
+    table.row(["total".to_owned(), count(report), total]);
+    Some(table)
 }
 
 async fn ask(client: &Client, terminal: &str, what: &str) -> Result<Value, Trouble> {
@@ -59,5 +78,38 @@ async fn ask(client: &Client, terminal: &str, what: &str) -> Result<Value, Troub
                 None => events = None,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_told_brand_by_brand() {
+        let report = json!({
+            "terminal": "counter", "message": "the business day is closed", "count": 3,
+            "receipts": { "first": "0001", "last": "0003" },
+            "total": { "amount_minor": 4_590, "currency": "EUR" },
+            "brands": [{ "brand": "girocard", "count": 2, "amount_minor": 3_590, "currency": "EUR" },
+                       { "brand": "Vi\u{1b}sa", "count": 1, "amount_minor": 1_000, "currency": "EUR" }],
+        });
+        let expected = "counter: the business day is closed, receipts 0001 to 0003\n
+  brand     count  amount
+  ────────  ─────  ─────────
+  girocard  2      35.90 EUR
+  Vi·sa     1      10.00 EUR
+  total     3      45.90 EUR
+";
+        assert_eq!(told(&report), expected);
+    }
+
+    #[test]
+    fn what_was_not_told_is_not_shown() {
+        let little = json!({ "terminal": "counter", "message": "closed" });
+        assert_eq!(told(&little), "counter: closed\n");
+        let sum =
+            json!({ "terminal": "counter", "message": "closed", "total": { "amount_minor": 5, "currency": "EUR" } });
+        assert!(told(&sum).ends_with("  total         0.05 EUR\n"), "{}", told(&sum));
     }
 }

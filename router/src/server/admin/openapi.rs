@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{ROUTES, Route};
+use super::table::{Call, ROUTES, Route};
 
 /// OpenAPI 3.1.
 pub fn document() -> Value {
@@ -36,10 +36,41 @@ fn operation(route: &Route) -> Value {
         "summary": route.summary,
         "operationId": format!("{:?}", route.call),
         "parameters": parameters,
-        "responses": {
-            "default": { "description": "JSON; errors have status, code and message, and the payment where there is one" }
-        },
+        "responses": responses(route.call),
     })
+}
+
+fn responses(call: Call) -> Value {
+    let mut responses = json!({
+        "default": { "description": "JSON; errors have status, code and message, and the payment where there is one" }
+    });
+    if call == Call::EndOfDay {
+        responses["200"] = json!({
+            "description": "The day is closed. What the terminal does not tell is absent",
+            "content": { "application/json": { "schema": end_of_day() } },
+        });
+    }
+    responses
+}
+
+fn end_of_day() -> Value {
+    let text = || json!({ "type": "string" });
+    let number = || json!({ "type": "integer", "minimum": 0 });
+    let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
+    object(
+        &["terminal", "message"],
+        json!({
+            "terminal": text(),
+            "message": text(),
+            "total": object(&["amount_minor", "currency"], json!({ "amount_minor": number(), "currency": text() })),
+            "count": number(),
+            "receipts": object(&["first", "last"], json!({ "first": text(), "last": text() })),
+            "brands": { "type": "array", "items": object(
+                &["brand", "count", "amount_minor", "currency"],
+                json!({ "brand": text(), "count": number(), "amount_minor": number(), "currency": text() }),
+            ) },
+        }),
+    )
 }
 
 fn open_segments(path: &str) -> impl Iterator<Item = &str> {

@@ -1,9 +1,12 @@
 //! What a terminal does besides payments, when somebody asks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tillswitch::shop::get;
+use tillswitch_core::Operation;
+use tillswitch_core::ledger::LedgerEntry;
 
 use super::pay::with_a_doubtful_one;
 use super::{metric, order, post, start, wish, with};
@@ -76,8 +79,11 @@ async fn a_day_is_closed_and_its_slips_are_kept() {
     let sale = super::paid(&scene, "25.90", "4711").await;
     let closed = order(&scene, "terminals/counter/end-of-day").await;
     assert_eq!((closed.status, &closed.body["terminal"]), (200, &json!("counter")), "{}", closed.text);
-    assert!(closed.body["total"].to_string().contains("2590"), "{}", closed.text);
-    assert_eq!(slips(&scene), 1);
+    let sum = json!({ "amount_minor": 2590, "currency": "EUR" });
+    assert_eq!((&closed.body["total"], &closed.body["count"]), (&sum, &json!(1)), "{}", closed.text);
+    assert!(
+        matches!(slips(&scene).as_slice(), [(kind, text)] if kind == "administration" && text.contains("25.90 EUR"))
+    );
     // What was settled with the bank can only be paid back.
     let reversal = post(&scene, &format!("payments/{sale}/reverse"), "key-1", json!({})).await;
     scene.until_state(reversal.payment().unwrap(), "declined").await;
@@ -86,13 +92,66 @@ async fn a_day_is_closed_and_its_slips_are_kept() {
     scene.end().await;
 }
 
-/// How many slips of terminals' own work are in the journal.
-fn slips(scene: &Scene) -> i64 {
+/// The slips of terminals' own work in the journal: whom each is for, and its text.
+fn slips(scene: &Scene) -> Vec<(String, String)> {
     let file = scene.folder().join("tillswitch-state/payments.db");
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let journal = rusqlite::Connection::open_with_flags(file, flags).unwrap();
-    let sql = "SELECT count(*) FROM receipts WHERE payment IS NULL AND terminal = 'counter' AND text <> ''";
-    journal.query_row(sql, [], |row| row.get(0)).unwrap()
+    let sql = "SELECT kind, text FROM receipts WHERE payment IS NULL AND terminal = 'counter'";
+    let mut query = journal.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn the_totals_of_a_day_are_what_stands_in_the_ledger() {
+    let scene = Scene::open(|folder| one_register(quick(folder, "counter"))).await;
+    let mut expected: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut note = |payment: &Value, count: i64, sign: i64| {
+        let scheme = payment["result"]["card"]["scheme"].as_str().unwrap();
+        // The terminal adds up by brand, whatever the card's product is called.
+        let brand = scheme.trim_start_matches("Debit ").trim_end_matches(" Debit").to_owned();
+        let total = expected.entry(brand).or_default();
+        total.0 += count;
+        total.1 += sign * payment["result"]["amount_minor"].as_i64().unwrap();
+    };
+    let mut sales = Vec::new();
+    for (amount, document) in [("25.90", "1"), ("12.00", "2"), ("7.10", "3")] {
+        sales.push(super::paid(&scene, amount, document).await);
+        note(&scene.payment(sales.last().unwrap()).await, 1, 1);
+    }
+    let refund = start(&scene, &format!("payments/{}/refund", sales[1]), "key-1", json!({ "amount": "4.50" })).await;
+    note(&scene.until_state(&refund, "approved").await, 1, -1);
+    let reversal = post(&scene, &format!("payments/{}/reverse", sales[2]), "key-2", json!({})).await;
+    scene.until_state(reversal.payment().unwrap(), "approved").await;
+    note(&scene.payment(&sales[2]).await, -1, -1);
+    expected.retain(|_, total| *total != (0, 0));
+
+    let closed = order(&scene, "terminals/counter/end-of-day").await;
+    let ledger = scene.zvt("counter").ledger();
+    let standing = tillswitch_core::ledger::standing(&ledger);
+    let signed = |entry: &&LedgerEntry| match entry.operation {
+        Operation::Refund => -i64::try_from(entry.amount.minor()).unwrap(),
+        Operation::Sale | Operation::Reversal => i64::try_from(entry.amount.minor()).unwrap(),
+    };
+    let total: i64 = standing.iter().map(signed).sum();
+    assert_eq!((total, &closed.body["total"]["amount_minor"]), (3340, &json!(total)), "{}", closed.text);
+    assert_eq!(closed.body["count"], json!(standing.len()));
+    let told: BTreeMap<String, (i64, i64)> = closed.body["brands"].as_array().unwrap().iter().map(row).collect();
+    assert_eq!((told.len(), &told), (2, &expected));
+    assert_eq!(closed.body["receipts"], json!({ "first": "0001", "last": "0004" }));
+
+    let again = order(&scene, "terminals/counter/end-of-day").await.body;
+    assert_eq!(
+        (&again["total"]["amount_minor"], &again["count"], &again["receipts"]),
+        (&json!(0), &json!(0), &Value::Null)
+    );
+    scene.end().await;
+}
+
+fn row(brand: &Value) -> (String, (i64, i64)) {
+    let name = brand["brand"].as_str().unwrap().to_owned();
+    (name, (brand["count"].as_i64().unwrap(), brand["amount_minor"].as_i64().unwrap()))
 }
 
 #[tokio::test]
