@@ -77,7 +77,7 @@ async fn what_was_paid_can_be_paid_back_but_no_more_than_that() {
 
     let other = desk.pay("2", "2").await;
     desk.run(&format!("reverse {other}")).await.check(0, &["approved: reversal of 2.00 EUR"], &[]);
-    desk.run(&format!("reverse {other}")).await.check(1, &[], &["suspected-repeat: "]);
+    desk.run(&format!("reverse {other}")).await.check(1, &[], &["over-refund: "]);
     desk.run(&format!("reverse {other} --confirm-repeat")).await.check(1, &[], &["over-refund: "]);
     desk.run("refund no-such-payment").await.check(1, &[], &["not-found: "]);
     desk.close().await;
