@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tillswitch_core::PaymentId;
 
-use super::shop::Place;
+use super::series::Place;
 use crate::journal::Payment;
 
 /// The payments in doubt. Kept by identity, so that none counts twice.

@@ -1,12 +1,13 @@
 //! What is counted of the journal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
+use super::figures::Level;
 use super::table::{
     JOURNAL_APPEND, JOURNAL_ERRORS, JOURNAL_FREE, JOURNAL_FSYNC, JOURNAL_READ_ONLY, JOURNAL_RECORDS, JOURNAL_SIZE,
-    QUEUE_CAPACITY, QUEUE_DEPTH,
 };
 
 /// The journal's handles. Cheap to clone.
@@ -19,8 +20,9 @@ pub struct JournalMetrics {
     size: Gauge,
     free: Gauge,
     records: Gauge,
-    waiting: Gauge,
-    queue: Gauge,
+    /// Written together with the terminals' queues, which is why the exporter does not keep them.
+    pub(super) waiting: Arc<Level>,
+    pub(super) queue: Arc<Level>,
 }
 
 /// What the journal could not do.
@@ -58,8 +60,8 @@ impl JournalMetrics {
             size: JOURNAL_SIZE.gauge(&[]),
             free: JOURNAL_FREE.gauge(&[]),
             records: JOURNAL_RECORDS.gauge(&[]),
-            waiting: QUEUE_DEPTH.gauge(&["journal", ""]),
-            queue: QUEUE_CAPACITY.gauge(&["journal", ""]),
+            waiting: Arc::default(),
+            queue: Arc::default(),
         }
     }
 
@@ -101,11 +103,11 @@ impl JournalMetrics {
 
     /// A write waits from now on.
     pub fn enter(&self) {
-        self.waiting.increment(1.0);
+        self.waiting.add(1.0);
     }
 
     /// It waits no more.
     pub fn leave(&self) {
-        self.waiting.decrement(1.0);
+        self.waiting.add(-1.0);
     }
 }

@@ -16,7 +16,7 @@ pub struct Layout {
 }
 
 /// A register as the metrics know it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Till {
     /// The register's name.
     pub register: String,
@@ -27,7 +27,7 @@ pub struct Till {
 }
 
 /// A terminal as the metrics know it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Terminal {
     /// Its name.
     pub name: String,

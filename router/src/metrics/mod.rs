@@ -5,19 +5,26 @@
 //! | `table` | which metrics are there, and what does each say |
 //! | `layout` | which registers and terminals are counted |
 //! | `shop` | what is counted per register and per terminal |
+//! | `series` | which series do these have, and where do they stand |
+//! | `figures` | how are a count, a level and a spread of times kept |
+//! | `exposition` | how is a metric written for Prometheus |
 //! | `doubts` | which payments are in doubt, and since when |
 //! | `reason` | what does a decline's code mean |
 //! | `webhooks`, `journal` | what is counted of them |
 //! | `process` | what does the process use |
 //!
-//! All label values come from the configuration or from closed lists and are created at start with 0. Handles are made once
+//! What there is once is kept by the exporter; what every register and terminal has is kept here, in far less room, and added
+//! to its text. All label values come from the configuration or from closed lists and are created at start with 0. Handles are made once
 //! per register: nothing formats a label on the path of a payment.
 
 mod doubts;
+mod exposition;
+mod figures;
 mod journal;
 mod layout;
 mod process;
 mod reason;
+mod series;
 mod shop;
 mod table;
 #[cfg(test)]
@@ -38,7 +45,8 @@ use doubts::Doubts;
 pub use journal::{JournalMetrics, Op};
 pub use layout::{Layout, Terminal, Till};
 use process::Runtime;
-use shop::Shop;
+use series::{PlaceSeries, Series};
+use shop::{Shop, TillMetrics};
 use table::{
     ADMIN_LOGINS, BUILD_INFO, CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME, HTTP_CONNECTIONS, IN_DOUBT_OLDEST,
     IN_DOUBT_RESOLVED, OVERHEAD, RECOVERY_DURATION, RECOVERY_RECORDS, SSE_CLIENTS,
@@ -54,6 +62,7 @@ struct Inner {
     recorder: PrometheusRecorder,
     exporter: PrometheusHandle,
     shop: ArcSwap<Shop>,
+    series: Mutex<Series>,
     doubts: Mutex<Doubts>,
     fixed: Fixed,
     looks: Mutex<Vec<Look>>,
@@ -141,11 +150,11 @@ impl Drop for Connected {
 }
 
 /// A payment that a terminal is at, until this is dropped.
-pub struct InProgress(Option<Gauge>);
+pub struct InProgress(Option<Arc<PlaceSeries>>);
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.iter().for_each(|gauge| gauge.decrement(1.0));
+        self.0.iter().for_each(|place| place.in_progress.add(-1.0));
     }
 }
 
@@ -158,6 +167,7 @@ impl Metrics {
             exporter: recorder.handle(),
             recorder,
             shop: ArcSwap::default(),
+            series: Mutex::default(),
             doubts: Mutex::default(),
             fixed,
             looks: Mutex::default(),
@@ -170,10 +180,12 @@ impl Metrics {
 
     /// Takes over another configuration: what is new gets its series, what is known goes on counting.
     pub fn configure(&self, layout: &Layout) {
-        let before = self.0.shop.load();
-        let shop = with_local_recorder(&self.0.recorder, || Shop::create(layout, &before));
-        self.0.shop.store(Arc::new(shop));
-        self.change_doubts(|_| {});
+        // Under the lock of the doubts: nobody may show them in the old shop any more once the new one has cleared it.
+        self.change_doubts(|_| {
+            let before = self.0.shop.load();
+            let create = || Shop::create(layout, &before, &mut self.series());
+            self.0.shop.store(Arc::new(with_local_recorder(&self.0.recorder, create)));
+        });
     }
 
     /// The configuration in use was read without a fault.
@@ -193,6 +205,7 @@ impl Metrics {
             look(self);
         }
         let mut text = self.0.exporter.render();
+        self.series().render(&mut text, &self.0.fixed.journal);
         process::render(&mut text);
         text
     }
@@ -224,9 +237,9 @@ impl Metrics {
 
     /// A payment was given to a terminal, which is at it until what this returns is dropped.
     pub fn started(&self, payment: &Payment) -> InProgress {
-        let gauge = self.0.shop.load().till(payment).map(|till| till.in_progress.clone());
-        gauge.iter().for_each(|gauge| gauge.increment(1.0));
-        InProgress(gauge)
+        let place = self.0.shop.load().till(payment).map(TillMetrics::place);
+        place.iter().for_each(|place| place.in_progress.add(1.0));
+        InProgress(place)
     }
 
     /// A payment is in doubt. To say so twice changes nothing.
@@ -247,7 +260,7 @@ impl Metrics {
     /// Something contradicts what is known about a terminal's payments.
     pub fn incident(&self, terminal: &str) {
         if let Some(terminal) = self.0.shop.load().counted(terminal) {
-            terminal.incidents.increment(1);
+            terminal.own.incidents.increment();
         }
     }
 
@@ -282,8 +295,8 @@ impl Metrics {
     /// How many payments wait in front of a terminal, and how many may.
     pub fn terminal_queue(&self, terminal: &str, waiting: usize, capacity: usize) {
         if let Some(terminal) = self.0.shop.load().terminal(terminal) {
-            terminal.waiting.set(waiting as f64);
-            terminal.queue.set(capacity as f64);
+            terminal.own.waiting.set(waiting as f64);
+            terminal.own.queue.set(capacity as f64);
         }
     }
 
@@ -364,6 +377,10 @@ impl Metrics {
         change(&mut doubts);
         self.0.shop.load().show_doubts(doubts.places());
         self.0.fixed.oldest_doubt.set(doubts.oldest().map_or(0.0, epoch_seconds));
+    }
+
+    fn series(&self) -> MutexGuard<'_, Series> {
+        self.0.series.lock().expect("nothing panics while it holds the series")
     }
 
     fn looks(&self) -> MutexGuard<'_, Vec<Look>> {

@@ -1,6 +1,5 @@
 //! What the process uses, and how busy its threads are.
 
-use std::fmt::Write;
 use std::fs;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -9,9 +8,9 @@ use metrics::Gauge;
 use rustix::param::{clock_ticks_per_second, page_size};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
+use super::exposition::family;
 use super::table::{
-    self, Kind, Metric, PROCESS_CPU, PROCESS_FDS, PROCESS_MAX_FDS, PROCESS_RESIDENT, PROCESS_START, PROCESS_THREADS,
-    PROCESS_VIRTUAL,
+    self, PROCESS_CPU, PROCESS_FDS, PROCESS_MAX_FDS, PROCESS_RESIDENT, PROCESS_START, PROCESS_THREADS, PROCESS_VIRTUAL,
 };
 
 /// Adds what the system says of the process. Written here and not through the exporter, whose counters are whole numbers:
@@ -30,7 +29,7 @@ pub(super) fn render(text: &mut String) {
         (PROCESS_THREADS, usage.threads),
         (PROCESS_START, usage.start_seconds),
     ] {
-        append(text, metric, value);
+        family(text, metric, |family| family.sample(&[], value));
     }
 }
 
@@ -76,11 +75,6 @@ fn max_fds() -> Option<f64> {
     let limits = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     let soft = limits.split_whitespace().next()?;
     Some(soft.parse().unwrap_or(0.0))
-}
-
-fn append(text: &mut String, Metric { name, kind, help, .. }: Metric, value: f64) {
-    let kind = if kind == Kind::Counter { "counter" } else { "gauge" };
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
 }
 
 /// What the threads of the program do.
@@ -131,7 +125,7 @@ mod tests {
     #[test]
     fn processor_time_is_told_in_fractions() {
         let mut text = String::new();
-        append(&mut text, PROCESS_CPU, 0.25);
+        family(&mut text, PROCESS_CPU, |family| family.sample(&[], 0.25));
         assert!(text.contains("# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 0.25\n"), "{text}");
     }
 }

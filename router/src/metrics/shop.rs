@@ -4,27 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::Counter;
 use tillswitch_core::{Cause, LineEvent, Operation};
 
+use super::figures::Level;
 use super::reason::{REASONS, reason};
-use super::table::{self, DECLINES, IN_DOUBT, LINK_ERRORS, PAYMENT_DURATION, PAYMENTS, TERMINAL_INFO, TERMINAL_UP};
+use super::series::{
+    DrivenSeries, LINK_TROUBLES, OUTCOMES, Place, PlaceSeries, Series, TIMED, TerminalSeries, TillSeries, TimedSeries,
+};
+use super::table::WEBHOOK_SIGNATURES;
 use super::{Layout, Terminal, Till, epoch_seconds};
 use crate::journal::{Payment, State};
-
-/// The states that count as an outcome in `tillswitch_payments_total`.
-pub(super) const OUTCOMES: [State; 6] =
-    [State::Approved, State::Declined, State::Cancelled, State::Failed, State::Expired, State::InDoubt];
-/// The outcomes that have a duration. All of them with all their buckets would make too many series.
-const TIMED: [State; 3] = [State::Approved, State::Declined, State::Cancelled];
-/// The troubles that are the link's or the terminal's, not ours.
-const LINK_TROUBLES: [Cause; 4] = [Cause::Unreachable, Cause::LinkLost, Cause::NoAnswer, Cause::Garbage];
-/// Register and terminal of a payment in doubt that no register of the configuration stands for. No name has brackets
-/// by accident.
-const REMOVED: &str = "(removed)";
-
-/// Register and terminal.
-pub(super) type Place = (String, String);
 
 /// The handles of one configuration, and of those before it: what began there may still end.
 #[derive(Default)]
@@ -33,54 +23,38 @@ pub(super) struct Shop {
     former_tills: Vec<Arc<TillMetrics>>,
     terminals: HashMap<String, Arc<TerminalMetrics>>,
     former_terminals: HashMap<String, Arc<TerminalMetrics>>,
-    in_doubt: HashMap<Place, Gauge>,
+    places: HashMap<Place, Arc<PlaceSeries>>,
+    removed_in_doubt: Arc<Level>,
     pub(super) signature_keys: Vec<Counter>,
 }
 
 pub(super) struct TillMetrics {
     till: Till,
-    /// By operation and state, in their order.
-    outcomes: [[Counter; OUTCOMES.len()]; Operation::ALL.len()],
-    durations: HashMap<State, Histogram>,
-    pub(super) in_progress: Gauge,
+    outcomes: Arc<TillSeries>,
+    durations: Arc<TimedSeries>,
+    place: Arc<PlaceSeries>,
 }
 
 pub(super) struct TerminalMetrics {
     terminal: Terminal,
-    pub(super) incidents: Counter,
-    /// In the order of [`REASONS`].
-    declines: [Counter; REASONS.len()],
-    link_errors: HashMap<Cause, Counter>,
-    connects: Counter,
-    retransmissions: Counter,
-    response: Histogram,
-    up: Gauge,
-    last_seen: Gauge,
-    info: Gauge,
-    pub(super) waiting: Gauge,
-    pub(super) queue: Gauge,
+    pub(super) own: Arc<TerminalSeries>,
+    driven: Arc<DrivenSeries>,
 }
 
 impl Shop {
     /// Creates what is not there yet. To be called with the recorder at hand.
-    pub(super) fn create(layout: &Layout, before: &Shop) -> Shop {
-        let place = |till: &Till| (till.register.clone(), till.terminal.clone());
-        let gauge = |(register, terminal): Place| {
-            let gauge = IN_DOUBT.gauge(&[&register, &terminal]);
-            ((register, terminal), gauge)
-        };
-        let removed = (REMOVED.to_owned(), REMOVED.to_owned());
-        let till = |till: &Till| (till.register.clone(), Arc::new(TillMetrics::create(till)));
-        let terminal = |terminal: &Terminal| (terminal.name.clone(), Arc::new(TerminalMetrics::create(terminal)));
+    pub(super) fn create(layout: &Layout, before: &Shop, series: &mut Series) -> Shop {
+        let tills: HashMap<_, _> = layout.tills.iter().map(|till| TillMetrics::create(till, series)).collect();
+        let place = |metrics: &Arc<TillMetrics>| (metrics.till.place(), metrics.place.clone());
+        let key = |key: usize| WEBHOOK_SIGNATURES.counter(&[&key.to_string()]);
         let shop = Shop {
-            tills: layout.tills.iter().map(till).collect(),
+            places: tills.values().map(place).collect(),
+            tills,
             former_tills: before.tills_besides(layout),
-            terminals: layout.terminals.iter().map(terminal).collect(),
+            terminals: layout.terminals.iter().map(|terminal| TerminalMetrics::create(terminal, series)).collect(),
             former_terminals: before.terminals_besides(layout),
-            in_doubt: layout.tills.iter().map(place).chain([removed]).map(gauge).collect(),
-            signature_keys: (1..=layout.signature_keys)
-                .map(|key| table::WEBHOOK_SIGNATURES.counter(&[&key.to_string()]))
-                .collect(),
+            removed_in_doubt: series.removed_in_doubt.clone(),
+            signature_keys: (1..=layout.signature_keys).map(key).collect(),
         };
         shop.take_over(before);
         shop
@@ -106,16 +80,19 @@ impl Shop {
             shop.terminals.get(&terminal.name).is_some_and(|found| found.terminal == *terminal)
         };
         for metrics in before.terminals.values().filter(|metrics| !known(self, &metrics.terminal)) {
-            metrics.info.set(0.0);
-            metrics.up.set(1.0);
+            metrics.driven.info.set(0.0);
+            metrics.driven.up.set(1.0);
             if !self.terminals.contains_key(&metrics.terminal.name) {
-                metrics.waiting.set(0.0);
+                metrics.own.waiting.set(0.0);
             }
         }
         for metrics in self.terminals.values().filter(|metrics| !known(before, &metrics.terminal)) {
-            metrics.info.set(1.0);
-            metrics.up.set(1.0);
+            metrics.driven.info.set(1.0);
+            metrics.driven.up.set(1.0);
         }
+        // What is in doubt there counts as removed from now on, and must not count twice.
+        let gone = before.places.iter().filter(|(place, _)| !self.places.contains_key(place));
+        gone.for_each(|(_, series)| series.in_doubt.set(0.0));
     }
 
     /// Where a payment counts: at its own register and terminal, also when those are configured no more. One that its
@@ -139,33 +116,35 @@ impl Shop {
 
     /// Shows how many payments are in doubt where.
     pub(super) fn show_doubts<'a>(&self, doubts: impl Iterator<Item = &'a Place>) {
-        let removed = (REMOVED.to_owned(), REMOVED.to_owned());
-        let mut counts: HashMap<&Place, u32> = self.in_doubt.keys().map(|place| (place, 0)).collect();
+        let mut counts: HashMap<&Place, u32> = self.places.keys().map(|place| (place, 0)).collect();
+        let mut removed = 0;
         for place in doubts {
-            let known = if self.in_doubt.contains_key(place) { place } else { &removed };
-            if let Some(count) = counts.get_mut(known) {
-                *count += 1;
-            }
+            *counts.get_mut(place).unwrap_or(&mut removed) += 1;
         }
         for (place, count) in counts {
-            self.in_doubt[place].set(f64::from(count));
+            self.places[place].in_doubt.set(f64::from(count));
         }
+        self.removed_in_doubt.set(f64::from(removed));
+    }
+}
+
+impl Till {
+    fn place(&self) -> Place {
+        (self.register.clone(), self.terminal.clone())
     }
 }
 
 impl TillMetrics {
-    fn create(till: &Till) -> TillMetrics {
-        let Till { register, terminal, driver } = till;
-        let outcome = |operation: Operation, state: State| {
-            PAYMENTS.counter(&[register, terminal, driver, operation.name(), state.name()])
-        };
-        let duration = |state: State| (state, PAYMENT_DURATION.histogram(&[terminal, driver, state.name()]));
-        TillMetrics {
+    /// With its register's name, to be found by it.
+    fn create(till: &Till, series: &mut Series) -> (String, Arc<TillMetrics>) {
+        let terminal = Terminal { name: till.terminal.clone(), driver: till.driver.clone() };
+        let metrics = TillMetrics {
+            outcomes: series.till(till),
+            durations: series.timed(&terminal),
+            place: series.place(&till.place()),
             till: till.clone(),
-            outcomes: Operation::ALL.map(|operation| OUTCOMES.map(|state| outcome(operation, state))),
-            durations: TIMED.map(duration).into(),
-            in_progress: table::IN_PROGRESS.gauge(&[register, terminal]),
-        }
+        };
+        (till.register.clone(), Arc::new(metrics))
     }
 
     fn is_of(&self, payment: &Payment) -> bool {
@@ -174,61 +153,52 @@ impl TillMetrics {
     }
 
     pub(super) fn outcome(&self, operation: Operation, state: State, took: Duration) {
-        let place = Operation::ALL.iter().position(|other| *other == operation);
-        if let (Some(row), Some(column)) = (place, OUTCOMES.iter().position(|other| *other == state)) {
-            self.outcomes[row][column].increment(1);
+        let row = Operation::ALL.iter().position(|other| *other == operation);
+        if let (Some(row), Some(column)) = (row, OUTCOMES.iter().position(|other| *other == state)) {
+            self.outcomes.0[row][column].increment();
         }
-        if let Some(histogram) = self.durations.get(&state) {
-            histogram.record(took.as_secs_f64());
+        if let Some(place) = TIMED.iter().position(|other| *other == state) {
+            self.durations.0[place].record(took.as_secs_f64());
         }
+    }
+
+    /// Where a payment shows while a terminal is at it.
+    pub(super) fn place(&self) -> Arc<PlaceSeries> {
+        self.place.clone()
     }
 }
 
 impl TerminalMetrics {
-    fn create(terminal: &Terminal) -> TerminalMetrics {
-        let (name, driver) = (terminal.name.as_str(), terminal.driver.as_str());
-        let decline = |reason: &'static str| DECLINES.counter(&[name, reason]);
-        let error = |cause: Cause| (cause, LINK_ERRORS.counter(&[name, cause.name()]));
-        TerminalMetrics {
-            terminal: terminal.clone(),
-            incidents: table::INCIDENTS.counter(&[name]),
-            declines: REASONS.map(decline),
-            link_errors: LINK_TROUBLES.map(error).into(),
-            connects: table::LINK_CONNECTS.counter(&[name]),
-            retransmissions: table::LINK_RETRANSMISSIONS.counter(&[name]),
-            response: table::PROTOCOL_RESPONSE.histogram(&[name]),
-            up: TERMINAL_UP.gauge(&[name, driver]),
-            last_seen: table::TERMINAL_LAST_SEEN.gauge(&[name]),
-            info: TERMINAL_INFO.gauge(&[name, driver, transport(driver)]),
-            waiting: table::QUEUE_DEPTH.gauge(&["terminal", name]),
-            queue: table::QUEUE_CAPACITY.gauge(&["terminal", name]),
-        }
+    /// With its name, to be found by it.
+    fn create(terminal: &Terminal, series: &mut Series) -> (String, Arc<TerminalMetrics>) {
+        let (own, driven) = (series.terminal(&terminal.name), series.driven(terminal));
+        (terminal.name.clone(), Arc::new(TerminalMetrics { terminal: terminal.clone(), own, driven }))
     }
 
     pub(super) fn declined(&self, code: &str) {
         let said = reason(&self.terminal.driver, code);
         if let Some(place) = REASONS.iter().position(|reason| *reason == said) {
-            self.declines[place].increment(1);
+            self.own.declines[place].increment();
         }
     }
 
     pub(super) fn answered(&self) {
-        self.up.set(1.0);
-        self.last_seen.set(epoch_seconds(SystemTime::now()));
+        self.driven.up.set(1.0);
+        self.own.last_seen.set(epoch_seconds(SystemTime::now()));
     }
 
     pub(super) fn link_failed(&self, cause: Cause) {
-        if let Some(counter) = self.link_errors.get(&cause) {
-            counter.increment(1);
+        if let Some(place) = LINK_TROUBLES.iter().position(|other| *other == cause) {
+            self.own.link_errors[place].increment();
         }
     }
 
     pub(super) fn happened(&self, event: LineEvent) {
         match event {
-            LineEvent::Connected => self.connects.increment(1),
-            LineEvent::Retransmitted => self.retransmissions.increment(1),
+            LineEvent::Connected => self.own.connects.increment(),
+            LineEvent::Retransmitted => self.own.retransmissions.increment(),
             LineEvent::Answered { after_seconds } if after_seconds.is_finite() && after_seconds >= 0.0 => {
-                self.response.record(after_seconds)
+                self.own.response.record(after_seconds)
             }
             // No time of this world, or news that a later driver has.
             _ => {}
@@ -237,20 +207,10 @@ impl TerminalMetrics {
 
     pub(super) fn troubled(&self, cause: Cause) {
         match cause {
-            Cause::Unreachable | Cause::LinkLost | Cause::NoAnswer => self.up.set(0.0),
+            Cause::Unreachable | Cause::LinkLost | Cause::NoAnswer => self.driven.up.set(0.0),
             Cause::Busy | Cause::Refused | Cause::Garbage | Cause::Contradiction => self.answered(),
             // Nothing was asked of the terminal, or nobody heard what it said.
             Cause::Unsupported | Cause::WrongCurrency | Cause::NotStored | Cause::DriverLost => {}
         }
-    }
-}
-
-/// How the terminal is connected, as far as its driver's name says.
-fn transport(driver: &str) -> &'static str {
-    match driver {
-        "http" => "http",
-        _ if driver.ends_with("-tcp") => "tcp",
-        _ if driver.ends_with("-serial") => "serial",
-        _ => "other",
     }
 }

@@ -1,11 +1,6 @@
 //! Every metric: its name, kind, unit, labels and help line. Names live here and nowhere else.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use metrics::{
-    Counter, Gauge, Histogram, Label, SharedString, Unit, describe_counter, describe_gauge, describe_histogram,
-};
+use metrics::{Counter, Gauge, Histogram, Label, Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 /// Seconds that a card payment takes.
@@ -183,7 +178,7 @@ impl Metric {
 
     fn with(&self, values: &[&str]) -> Vec<Label> {
         assert_eq!(values.len(), self.labels.len(), "{} has the labels {:?}", self.name, self.labels);
-        self.labels.iter().zip(values).map(|(label, value)| Label::new(*label, shared(value))).collect()
+        self.labels.iter().zip(values).map(|(label, value)| Label::new(*label, (*value).to_owned())).collect()
     }
 
     fn describe(&self) {
@@ -194,18 +189,6 @@ impl Metric {
             Kind::Histogram(_) => describe_histogram!(self.name, unit, self.help),
         }
     }
-}
-
-/// A label's value. A register's name stands in dozens of series, and the series stay for good: each text is kept once.
-fn shared(value: &str) -> SharedString {
-    static TEXTS: Mutex<BTreeSet<Arc<str>>> = Mutex::new(BTreeSet::new());
-    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(text) = texts.get(value) {
-        return text.clone().into();
-    }
-    let text: Arc<str> = value.into();
-    texts.insert(text.clone());
-    text.into()
 }
 
 /// An exporter with explicit buckets: without them it exports summaries, which cannot be added up.
@@ -225,6 +208,8 @@ pub(super) fn describe() {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]

@@ -74,7 +74,7 @@ fn every_metric_is_there_from_the_start() {
 #[test]
 fn every_label_value_is_there_from_the_start() {
     let metrics = one();
-    for state in shop::OUTCOMES {
+    for state in series::OUTCOMES {
         for operation in Operation::ALL {
             check(
                 &metrics,
@@ -196,6 +196,27 @@ fn another_configuration_goes_on_counting() {
     check(&metrics, "tillswitch_terminal_info{terminal=\"counter\",driver=\"zvt-tcp\",transport=\"tcp\"} 0");
     check(&metrics, "tillswitch_terminal_up{terminal=\"counter\",driver=\"zvt-tcp\"} 1");
     check(&metrics, "tillswitch_payments_in_doubt{register=\"(removed)\",terminal=\"(removed)\"} 1");
+    check(&metrics, "tillswitch_payments_in_doubt{register=\"POS-01\",terminal=\"counter\"} 0");
+    check(&metrics, &format!("tillswitch_payments_total{{{labels}}} 1"));
+}
+
+/// Prometheus takes nothing from a text in which a metric or a series stands twice, or a name ends its line early.
+#[test]
+fn nothing_stands_twice_whatever_a_register_is_called() {
+    let odd = "a\"} 7\n\\";
+    let metrics =
+        Metrics::new(&layout(&[("POS-01", "shared", "http"), (odd, "shared", "http"), (odd, odd, "zvt-tcp")]));
+    metrics.configure(&layout(&[("POS-01", "shared", "zvt-tcp")]));
+    let text = metrics.render();
+    let mut seen = std::collections::HashSet::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let name = if line.starts_with('#') { line } else { line.rsplit_once(' ').unwrap().0 };
+        assert!(seen.insert(name), "{line} stands twice");
+        assert!(line.starts_with('#') || line.starts_with("tillswitch_") || line.starts_with("process_"), "{line}");
+    }
+    let escaped = r#""a\"} 7\n\\""#;
+    check(&metrics, &format!("tillswitch_declines_total{{terminal={escaped},reason=\"bank\"}} 0"));
+    check(&metrics, &format!("tillswitch_payments_in_doubt{{register={escaped},terminal=\"shared\"}} 0"));
 }
 
 /// Prometheus adds up what a counter grows by: one that stands still or vanishes before its payment ended loses it.
