@@ -152,6 +152,11 @@ impl Apdu {
         matches!(self.class, 0x80 | control::NEGATIVE_CLASS)
     }
 
+    /// Whether this is a negative answer; 84 00 counts as positive.
+    pub fn is_refusal(&self) -> bool {
+        self.class == control::NEGATIVE_CLASS && self.instruction != 0
+    }
+
     /// The bytes on TCP, and inside a serial frame.
     ///
     /// ```

@@ -21,7 +21,9 @@
 //! other end has heard our reply:
 //!
 //! - a command, until an answer of ours that was sent after it has been acknowledged by an ACK;
-//! - an answer, until a command of ours that was sent after it has been acknowledged by an ACK.
+//! - an answer, until a command of ours that was sent after it has been acknowledged by an ACK;
+//! - a refusal in front of a money command, until something else comes: the other end may take our command and only then
+//!   repeat what it has had no ACK for. Taken for a new one, it would say that a payment has not started which runs.
 //!
 //! A repetition is acknowledged again and goes no further. Where the ACK of our answer is lost and the next command happens
 //! to be equal, it is taken for a repetition: one of two equal lines of a slip is lost, and the other end gets our repeated
@@ -303,7 +305,8 @@ impl Link {
             return;
         };
         if let Some(previous) = &mut self.previous {
-            previous.is_over |= previous.apdu.is_answer() != outgoing.is_answer;
+            let may_deny = outgoing.delivery == Delivery::AtMostOnce && previous.apdu.is_refusal();
+            previous.is_over |= previous.apdu.is_answer() != outgoing.is_answer && !may_deny;
         }
     }
 

@@ -217,9 +217,25 @@ fn a_repeated_answer_is_not_the_answer_to_the_next_command() {
     bench.send(&pay(), Delivery::AtMostOnce);
     bench.hear(&refusal);
     assert_eq!((bench.link.fate(), bench.received()), (Fate::Underway, 0));
+    // It takes the command all the same, and repeats its refusal before it answers that.
     bench.hear(&[ACK]);
     bench.hear(&refusal);
-    assert_eq!((bench.link.fate(), bench.received()), (Fate::Acknowledged, 1));
+    assert_eq!((bench.link.fate(), bench.received()), (Fate::Acknowledged, 0));
+    bench.hear(&frame(&positive()));
+    assert_eq!(bench.received(), 1);
+}
+
+#[test]
+fn an_equal_refusal_of_a_question_is_a_new_one() {
+    let mut bench = bench();
+    let refusal = frame(&Apdu::new([0x84, 0x83], vec![]));
+    for _ in 0..2 {
+        bench.send(&ask(), Delivery::Repeatable);
+        bench.hear(&[ACK]);
+        bench.hear(&refusal);
+        bench.said();
+        assert_eq!(bench.received(), 1);
+    }
 }
 
 #[test]
