@@ -43,6 +43,8 @@ use crate::transport::Delivery;
 const MAXIMUM_APDU: usize = 32 * 1024 + 5;
 /// How often a frame is sent at most.
 const TRANSMISSIONS: u32 = 3;
+/// How many times what its transmissions take a message may take in all: T2 waits for the end of frames that have begun.
+const PATIENCE: u32 = 2;
 
 /// How long the ends of a serial line wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +119,8 @@ struct Outgoing {
     transmissions: u32,
     /// When T2 ends.
     until: Instant,
+    /// When it is lost whatever comes: somebody who talks without an end must not hold it up.
+    lost_at: Instant,
     /// It was not understood, and is sent again when the line has been silent until then.
     repeat_at: Option<Instant>,
     /// How many NAKs came since it was sent last.
@@ -156,6 +160,7 @@ impl Link {
     /// `TooLong` when the message cannot be written.
     pub fn send(&mut self, apdu: &Apdu, delivery: Delivery, now: Instant) -> Result<(), ApduError> {
         let frame = encode_frame(&apdu.encode()?);
+        let length = frame.len();
         self.fate = Fate::Underway;
         self.repetitions = 0;
         self.outgoing = Some(Outgoing {
@@ -164,6 +169,7 @@ impl Link {
             delivery,
             transmissions: 0,
             until: now,
+            lost_at: now + self.round(length) * TRANSMISSIONS * PATIENCE,
             repeat_at: None,
             complaints: 0,
             disturbed: false,
@@ -188,6 +194,9 @@ impl Link {
         if self.gap_ends().is_some_and(|at| at <= now) {
             self.deframer.give_up();
             self.complain(now);
+        }
+        if self.outgoing.as_ref().is_some_and(|outgoing| outgoing.lost_at <= now) {
+            self.lose(Fate::Unacknowledged);
         }
         if self.deframer.is_within_frame() {
             return;
@@ -332,16 +341,21 @@ impl Link {
     }
 
     fn transmit(&mut self, now: Instant) {
-        let Some(outgoing) = &mut self.outgoing else {
+        let Some(mut outgoing) = self.outgoing.take() else {
             return;
         };
-        let length = u32::try_from(outgoing.frame.len()).unwrap_or(u32::MAX);
         self.repetitions = outgoing.transmissions;
         outgoing.transmissions += 1;
-        outgoing.until = now + self.timing.byte * length + self.timing.acknowledgement;
+        outgoing.until = now + self.round(outgoing.frame.len());
         outgoing.complaints = 0;
         outgoing.disturbed = false;
         self.outputs.push_back(Output::Frame(outgoing.frame.clone()));
+        self.outgoing = Some(outgoing);
+    }
+
+    /// How long a frame of so many bytes and its acknowledgement may take.
+    fn round(&self, length: usize) -> Duration {
+        self.timing.byte * u32::try_from(length).unwrap_or(u32::MAX) + self.timing.acknowledgement
     }
 
     fn lose(&mut self, fate: Fate) {

@@ -277,6 +277,20 @@ fn t2_waits_for_the_end_of_a_frame_that_has_begun() {
 }
 
 #[test]
+fn a_frame_without_an_end_does_not_hold_up_the_end_of_the_wait() {
+    for delivery in [Delivery::AtMostOnce, Delivery::Repeatable] {
+        let mut bench = bench();
+        bench.send(&pay(), delivery);
+        bench.hear(&frame(&line_of_slip())[..4]);
+        for _ in 0..600 {
+            bench.pass(T1 / 2);
+            bench.hear(b"-");
+        }
+        assert_eq!((bench.link.fate(), bench.said().as_str()), (Fate::Unacknowledged, ""), "{delivery:?}");
+    }
+}
+
+#[test]
 fn noise_is_no_acknowledgement() {
     let mut bench = bench();
     bench.send(&pay(), Delivery::AtMostOnce);
