@@ -22,6 +22,8 @@ use crate::transport::{Delivery, Transport};
 
 /// 84 9A: some terminals refuse a registration with a container so.
 const PROTOCOL_FAULT: u8 = 0x9A;
+/// What a PT may have said while nobody asked: more than a slip line by line.
+const MAXIMUM_UNASKED: usize = 1000;
 /// 84 1E with 6F or C6 behind it: the terminal does not take the currency.
 const STOPPED: u8 = 0x1E;
 const WRONG_CURRENCY: [u8; 2] = [0x6F, 0xC6];
@@ -267,13 +269,15 @@ impl Connection {
     /// What has arrived, and why no more will.
     fn arrived(&mut self) -> (Vec<Apdu>, Option<Reason>) {
         let mut arrived = Vec::new();
-        loop {
+        while arrived.len() < MAXIMUM_UNASKED {
             match self.transport.arrived() {
                 Ok(Some(apdu)) => arrived.push(apdu),
                 Ok(None) => return (arrived, None),
                 Err(reason) => return (arrived, Some(reason)),
             }
         }
+        let message = format!("the terminal at {} talks without an end", self.transport.address());
+        (arrived, Some(Reason::new(Cause::Garbage, message)))
     }
 
     async fn came_unasked(&mut self, apdu: &Apdu, audience: &mut Audience<'_>) -> Drained {

@@ -15,6 +15,8 @@ use crate::transport::Delivery;
 use crate::transport::stream::ByteStream;
 
 const READ_SIZE: usize = 1024;
+/// How much is taken in at once, more than any kernel holds: a line on which bytes come as fast as they are read has no end.
+const READS_AT_ONCE: usize = 256;
 
 /// What happens to single frames and acknowledgements on their way. Nothing, unless somebody simulates a bad line.
 pub(crate) trait Passage: Send {
@@ -139,13 +141,14 @@ impl<P: Passage> Wire<P> {
 
     /// Tells the link everything that the kernel holds, so that no timer judges by the time at which it is read.
     fn take_arrived(&mut self) -> io::Result<()> {
-        loop {
+        for _ in 0..READS_AT_ONCE {
             let mut buffer = [0; READ_SIZE];
             match self.stream.read_arrived(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 read => self.take(read, &buffer)?,
             }
         }
+        Ok(())
     }
 
     fn take(&mut self, read: io::Result<usize>, buffer: &[u8]) -> io::Result<()> {
