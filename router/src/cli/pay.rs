@@ -14,7 +14,7 @@ pub struct PayArgs {
     #[arg(long, value_name = "NAME")]
     register: String,
     /// How much, such as 25.90
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     amount: String,
     /// The currency; otherwise that of the register's terminal
     #[arg(long, value_name = "CODE")]

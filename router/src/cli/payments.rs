@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::client::print::{clean, one_line, out};
+use super::client::print::{clean, one_line, out, tell};
 use super::client::words::{self, amount, local, text};
 use super::client::{RouterArgs, encode, run as with_router};
 use super::table::Table;
@@ -46,6 +46,7 @@ pub fn run(args: &PaymentsArgs) -> ExitCode {
         match (args.json, &args.id) {
             (true, _) => out(&format!("{answer:#}\n")),
             (false, Some(_)) => out(&story(&answer)),
+            (false, None) if answer["payments"].as_array().is_some_and(Vec::is_empty) => tell("No payment fits."),
             (false, None) => out(&table(&answer)),
         }
         Ok(ExitCode::SUCCESS)

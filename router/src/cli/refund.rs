@@ -14,7 +14,7 @@ pub struct RefundArgs {
     #[arg(value_name = "ID")]
     id: String,
     /// How much of it, such as 25.90; otherwise all
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     amount: Option<String>,
     #[command(flatten)]
     money: MoneyArgs,

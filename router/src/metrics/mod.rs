@@ -242,9 +242,16 @@ impl Metrics {
         InProgress(place)
     }
 
-    /// A payment is in doubt. To say so twice changes nothing.
+    /// A payment is in doubt. To say so twice changes nothing. One from before a restart may belong to a register that is
+    /// configured no more: its counters stand at 0 from now on, so that its end is seen.
     pub fn doubt_began(&self, payment: &Payment) {
-        self.change_doubts(|doubts| doubts.add(payment));
+        self.change_doubts(|doubts| {
+            let shop = self.0.shop.load();
+            if shop.till(payment).is_none() {
+                self.0.shop.store(Arc::new(shop.with_former(payment, &mut self.series())));
+            }
+            doubts.add(payment);
+        });
     }
 
     /// A payment in doubt was settled, by whom.

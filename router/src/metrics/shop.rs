@@ -17,7 +17,7 @@ use super::{Layout, Terminal, Till, epoch_seconds};
 use crate::journal::{Payment, State};
 
 /// The handles of one configuration, and of those before it: what began there may still end.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Shop {
     tills: HashMap<String, Arc<TillMetrics>>,
     former_tills: Vec<Arc<TillMetrics>>,
@@ -66,6 +66,16 @@ impl Shop {
         let named: HashSet<&Till> = layout.tills.iter().collect();
         let all = self.former_tills.iter().chain(self.tills.values());
         all.filter(|metrics| !named.contains(&metrics.till)).cloned().collect()
+    }
+
+    /// The same with counters for the register and terminal of a payment that no configuration since the start has named.
+    pub(super) fn with_former(&self, payment: &Payment, series: &mut Series) -> Shop {
+        let (register, terminal) = (payment.register.clone(), payment.terminal.name.clone());
+        let till = Till { register, terminal, driver: payment.terminal.driver.clone() };
+        let (_, metrics) = TillMetrics::create(&till, series);
+        let mut shop = self.clone();
+        shop.former_tills.push(metrics);
+        shop
     }
 
     fn terminals_besides(&self, layout: &Layout) -> HashMap<String, Arc<TerminalMetrics>> {

@@ -162,6 +162,22 @@ fn a_payment_in_doubt_counts_once_and_none_is_overlooked() {
     check(&metrics, "tillswitch_in_doubt_resolved_total{how=\"auto_query\"} 1");
 }
 
+/// A counter that appears with its first event shows no growth.
+#[test]
+fn a_payment_in_doubt_from_before_a_restart_counts_where_it_was_begun() {
+    let metrics = one();
+    let gone = payment("POS-99", "sold", 1000);
+    metrics.doubt_began(&gone);
+    let labels = "register=\"POS-99\",terminal=\"sold\",driver=\"zvt-tcp\",operation=\"sale\",outcome=\"approved\"";
+    check(&metrics, &format!("tillswitch_payments_total{{{labels}}} 0"));
+    metrics.doubt_ended(&gone, &Actor::Operator("anna".into()));
+    metrics.outcome(&gone, State::Approved, Duration::ZERO);
+    check(&metrics, &format!("tillswitch_payments_total{{{labels}}} 1"));
+    metrics.configure(&layout(&[("POS-01", "counter", "zvt-tcp")]));
+    metrics.outcome(&gone, State::Approved, Duration::ZERO);
+    check(&metrics, &format!("tillswitch_payments_total{{{labels}}} 2"));
+}
+
 #[test]
 fn a_terminal_is_down_from_its_trouble_to_its_next_answer() {
     let metrics = one();

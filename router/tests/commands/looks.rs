@@ -29,6 +29,7 @@ async fn payments_are_listed_and_told_one_by_one() {
             "{filter}"
         );
     }
+    desk.run("payments --state in_doubt").await.check(0, &[], &["No payment fits."]);
     let story = desk.run(&format!("payments {first}")).await;
     story.check(0, &["approved: sale of 1.00 EUR", "document d-1", "dispatched", "slip (customer):", "EUR"], &[]);
     for (call, code, told) in [

@@ -97,6 +97,8 @@ async fn mistakes_are_named_and_start_nothing() {
     for (call, code, told) in [
         ("pay --register POS-09 --amount 1", 1, "unknown-register: "),
         ("pay --register POS-01 --amount 1.005", 1, "bad-amount: "),
+        ("pay --register POS-01 --amount 1,50", 1, "with a point before the decimals"),
+        ("pay --register POS-01 --amount -1", 1, "more than zero"),
         ("pay --register POS-01 --amount 1 --currency Euro", 1, "malformed: "),
         ("pay --register POS-01", 2, "--amount"),
         ("pay --register POS-01 --amount 1 --document-type invoice", 2, "--document"),

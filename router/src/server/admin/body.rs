@@ -108,7 +108,8 @@ pub fn wish(body: &Bytes) -> Result<Wish, Answer> {
     let text = amount(&object)?.ok_or_else(|| Answer::error(400, Code::BadAmount, "`amount` is missing"))?;
     let amount =
         Money::parse(&text, currency).ok().filter(|amount| i64::try_from(amount.minor()).is_ok()).ok_or_else(|| {
-            Answer::error(400, Code::BadAmount, format!("`amount` is {text:?}, expected more than zero and exact"))
+            let expected = format!("more than zero, exact in {currency}, with a point before the decimals");
+            Answer::error(400, Code::BadAmount, format!("`amount` is {text:?}, expected {expected}"))
         })?;
     Ok(Wish {
         register: required(&object, "register")?,
