@@ -136,8 +136,11 @@ def frame_faults(board, variables):
     if "tillswitch" not in board.get("tags", []):
         yield "lacks the tag that its sister links to"
     links = [link["url"] for panel in board["panels"] for link in panel.get("links", [])]
-    if not any("${page:raw}" in url for url in links):
-        yield "no panel links to the operator's page"
+    for place in ("state=in_doubt", "view=terminals"):
+        if not any("${page:raw}" in url and place in url for url in links):
+            yield f"no panel links to the operator's page, {place}"
+    around = [*board["annotations"]["list"], *(variable for variable in board["templating"]["list"] if variable["type"] != "datasource")]
+    yield from (f"{one['name']} does not use the data source variable" for one in around if one.get("datasource") != SOURCE)
     yield from (f"a link names a host: {url}" for url in links if "://" in url and "://${" not in url)
 
 
@@ -191,6 +194,32 @@ def alert_faults(alert, sections):
     for word in ("Meaning", "Impact", "Look at", "Do", "Call"):
         if f"**{word}" not in section:
             yield f"its runbook section lacks: {word}"
+
+
+def watch_faults(alerts, records):
+    """What the alerts as a whole do not watch: the promise to the shop, the watcher itself, the disk."""
+    exprs = {alert["alert"]: re.sub(r"\s+", " ", alert["expr"]).strip() for alert in alerts}
+    for window in ("5m", "30m", "1h", "6h", "3d"):
+        for record in (f"tillswitch:payments:increase{window}", f"tillswitch:payments_undecided:ratio{window}"):
+            if record not in records:
+                yield f"{record} is not recorded"
+    for one, other in (("5m", "1h"), ("30m", "6h")):
+        pair = [f"payments_undecided:ratio{window} " for window in (one, other)]
+        if not any(all(part in expr for part in pair) and "payments:increase" in expr for expr in exprs.values()):
+            yield f"no alert burns over {one} and {other}, from a number of payments on"
+    if not any(alert["expr"].startswith("sum by (register, terminal) (tillswitch_payments_in_doubt) > 0") and alert.get("for") == "1m" for alert in alerts):
+        yield "a payment in doubt for a minute alarms nobody"
+    for what, pattern in {
+        "a router that does not answer": r'\bup\{[^}]*\} == 0',
+        "a router that nobody reads": r"absent\(up",
+        "a reload that failed": r"tillswitch_config_last_reload_successful == 0",
+        "no webhook in opening hours": r"tillswitch_webhook_requests_total.* == 0.*tillswitch:shop_open",
+        "a clock that is wrong": r"\btime\(\)|\btimestamp\(",
+        "a disk that will be full": r"predict_linear\(tillswitch_journal_free_bytes",
+        "a disk that is full": r"^tillswitch_journal_free_bytes < \d+$",
+    }.items():
+        if not any(re.search(pattern, expr) for expr in exprs.values()):
+            yield f"nobody watches {what}"
 
 
 def sections_of(markdown):
@@ -281,6 +310,8 @@ def all_faults(metrics=None):
     sections = sections_of(read("README.md"))
     for alert in rules("prometheus/alerts.yml"):
         yield from (f"{alert['alert']}: {fault}" for fault in alert_faults(alert, sections))
+    records = {rule["record"] for rule in rules("prometheus/recording.yml")}
+    yield from watch_faults(rules("prometheus/alerts.yml"), records)
     source, provider = read("provisioning/datasources/prometheus.yml"), read("provisioning/dashboards/tillswitch.yml")
     yield from provisioning_faults(source, provider, read("prometheus/prometheus.yml"))
     yield from compose_faults(read("compose.yaml"))
@@ -319,6 +350,9 @@ def spoilt_boards(good):
     yield "a selector without the variables", ask(expr.replace('register=~"$register",', ""))
     yield "an overlap", panel("stat", lambda one: one["gridPos"].update(w=4))
     yield "a panel beyond the edge", panel("timeseries", lambda one: one["gridPos"].update(x=20))
+    yield "a fixed data source of a mark", spoil(lambda board: board["annotations"]["list"][0].update(datasource={"type": "prometheus", "uid": "P1"}))
+    yield "a fixed data source of a choice", spoil(lambda board: board["templating"]["list"][2].update(datasource={"type": "prometheus", "uid": "P1"}))
+    yield "no way to the terminals", spoil(lambda board: [panel.update(links=[link for link in panel.get("links", []) if "terminals" not in link["url"]]) for panel in board["panels"]])
     yield "no annotations", spoil(lambda board: board["annotations"].update(list=[]))
     yield "no crosshair", spoil(lambda board: board.update(graphTooltip=0))
     yield "no links", spoil(lambda board: board.update(links=[]))
@@ -361,6 +395,13 @@ def unseen():
             yield what
     if not list(alert_faults(alert, {})):
         yield "a missing runbook section"
+    alerts, records = rules("prometheus/alerts.yml"), {rule["record"] for rule in rules("prometheus/recording.yml")}
+    for name in ("PaymentInDoubt", "UndecidedPaymentsFast", "UndecidedPaymentsSlow", "RouterDown", "RouterMissing", "ConfigReloadFailed",
+                 "NoWebhooks", "ClockWrong", "DiskFillingUp", "DiskAlmostFull"):
+        if not list(watch_faults([alert for alert in alerts if alert["alert"] != name], records)):
+            yield f"the lack of {name}"
+    if not list(watch_faults(alerts, records - {"tillswitch:payments_undecided:ratio3d"})):
+        yield "the lack of a recording rule"
     compose = read("compose.yaml")
     compose["services"]["grafana"].update(image="grafana/grafana:latest", ports=["3000:3000"])
     if len(list(compose_faults(compose))) != 2:

@@ -46,8 +46,10 @@ pub fn run(args: &PaymentsArgs) -> ExitCode {
         match (args.json, &args.id) {
             (true, _) => out(&format!("{answer:#}\n")),
             (false, Some(_)) => out(&story(&answer)),
-            (false, None) if answer["payments"].as_array().is_some_and(Vec::is_empty) => tell("No payment fits."),
             (false, None) => out(&table(&answer)),
+        }
+        if !args.json && answer["payments"].as_array().is_some_and(Vec::is_empty) {
+            tell("No payment fits.");
         }
         Ok(ExitCode::SUCCESS)
     })
