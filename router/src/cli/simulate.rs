@@ -1,6 +1,7 @@
 //! `tillswitch simulate`: a terminal to test against, with a ledger of its own.
 
 mod script;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ struct ZvtArgs {
     /// Where it listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:20007")]
     listen: SocketAddr,
+    #[command(flatten)]
+    tls: tls::TlsArgs,
     #[command(flatten)]
     zvt: AnyZvtArgs,
 }
@@ -148,10 +151,11 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
 }
 
 async fn zvt_tcp(args: &ZvtArgs) -> Result<(), String> {
-    let options = zvt::Options { listen: args.listen, ..zvt_options(&args.zvt)? };
+    let encryption = args.tls.encryption()?;
+    let options = zvt::Options { listen: args.listen, encryption, ..zvt_options(&args.zvt)? };
     let terminal = zvt::Simulator::start(options).await.map_err(|error| not_started(args.listen, &error))?;
     println!("a simulated ZVT terminal listens on {}", terminal.addr());
-    println!("configure it as: driver = \"zvt-tcp\", address = \"{}\"", terminal.addr());
+    println!("configure it as: driver = \"zvt-tcp\", address = \"{}\"{}", terminal.addr(), args.tls.settings());
     println!("it books into {}", args.zvt.ledger.display());
     asked_to_stop().await;
     terminal.stop().await;

@@ -9,6 +9,7 @@ mod admin;
 mod bad_input;
 mod chores;
 mod desk;
+mod encrypted;
 mod guide;
 mod kills;
 mod matrix;
