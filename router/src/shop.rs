@@ -9,13 +9,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tillswitch_core::DriverRegistry;
 use tillswitch_http::simulator::{HttpSimulator, SimulatorOptions};
 use tillswitch_zvt::simulator::{Options as ZvtOptions, Simulator as ZvtSimulator};
 
 use crate::app::{App, StartError};
-use crate::config::{Config, Faults};
+use crate::config::{Config, Faults, TerminalConfig};
 use crate::journal::JournalError;
 use crate::oracle::{self, Ledger, Violation, Witnesses};
 
@@ -32,6 +33,7 @@ pub struct Plan {
     admin_lines: String,
     webhook_lines: String,
     other_lines: String,
+    wish_after: Option<Duration>,
     listen: Option<(SocketAddr, SocketAddr)>,
 }
 
@@ -68,6 +70,11 @@ impl Plan {
     pub fn terminal_lines(mut self, terminal: &str, lines: &str) -> Plan {
         self.terminal_lines.insert(terminal.to_owned(), lines.to_owned());
         self
+    }
+
+    /// With terminals that do what they wish after this long without a payment. A reload forgets it.
+    pub fn wish_after(self, idle: Duration) -> Plan {
+        Plan { wish_after: Some(idle), ..self }
     }
 
     /// With further lines in `[server]`.
@@ -192,24 +199,26 @@ pub struct Shop {
     /// The till, which remembers every answer.
     pub till: Till,
     registry: DriverRegistry,
+    wish_after: Option<Duration>,
 }
 
 impl Shop {
     /// Opens it in a folder, with these drivers.
     pub async fn open(plan: Plan, folder: &Path, registry: DriverRegistry) -> Result<Shop, NotOpened> {
+        let wish_after = plan.wish_after;
         let premises = Premises::prepare(plan, folder).await.map_err(NotOpened::Terminal)?;
-        let app = start(&premises.config, &registry).await?;
+        let app = start(&premises.config, &registry, wish_after).await?;
         let till = Till::new(app.public, &webhook_path(&premises.config, &registry)?);
-        Ok(Shop { premises, app, till, registry })
+        Ok(Shop { premises, app, till, registry, wish_after })
     }
 
     /// Stops the router gracefully and starts it again on the same state; the terminals go on.
     pub async fn restart(self) -> Result<Shop, NotOpened> {
-        let Shop { premises, app, till, registry } = self;
+        let Shop { premises, app, till, registry, wish_after } = self;
         app.stop().await;
-        let app = start(&premises.config, &registry).await?;
+        let app = start(&premises.config, &registry, wish_after).await?;
         till.moved(app.public);
-        Ok(Shop { premises, app, till, registry })
+        Ok(Shop { premises, app, till, registry, wish_after })
     }
 
     /// What terminals, journal and till say.
@@ -230,8 +239,12 @@ impl Shop {
     }
 }
 
-async fn start(file: &Path, registry: &DriverRegistry) -> Result<App, NotOpened> {
-    let config = Config::load(file, registry).map_err(NotOpened::Config)?;
+async fn start(file: &Path, registry: &DriverRegistry, wish_after: Option<Duration>) -> Result<App, NotOpened> {
+    let mut config = Config::load(file, registry).map_err(NotOpened::Config)?;
+    for terminal in config.terminals.values_mut() {
+        let wish_after = wish_after.unwrap_or(terminal.wish_after);
+        *terminal = Arc::new(TerminalConfig { wish_after, ..TerminalConfig::clone(terminal) });
+    }
     App::start(Arc::new(config)).await.map_err(NotOpened::Router)
 }
 

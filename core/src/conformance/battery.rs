@@ -84,11 +84,12 @@ pub async fn run(bench: &mut dyn Bench) -> Report {
         let faults = examine(bench, case).await;
         note(&mut report, case.name, faults);
     }
-    let sequences: [(&'static str, Vec<String>); 4] = [
+    let sequences: [(&'static str, Vec<String>); 5] = [
         ("two payments in a row", two_in_a_row(bench, Approve).await),
         ("the idle link was cut", two_in_a_row(bench, LinkLostWhileIdle).await),
         ("a reversal of an approved sale", reversal(bench).await),
         ("status moves no money", status(bench).await),
+        ("what is wished is a service, and what is none is unsupported", services(bench).await),
     ];
     for (name, faults) in sequences {
         note(&mut report, name, faults);
@@ -206,6 +207,28 @@ async fn status(bench: &mut dyn Bench) -> Vec<String> {
     }
     if bench.money_commands() != 0 || !bench.ledger().is_empty() {
         faults.push("status moved money".into());
+    }
+    driver.close().await;
+    faults
+}
+
+async fn services(bench: &mut dyn Bench) -> Vec<String> {
+    let mut driver = bench.start(Approve).await;
+    let mut faults = Vec::new();
+    // Many terminals tell what they wish only once they are talked to.
+    if !matches!(execute(&mut *driver, &request(Operation::Sale, false), &mut TestSession::new()).await, Ok(Ok(_))) {
+        faults.push("the sale before was not approved".into());
+    }
+    let services = driver.services();
+    let strange = driver.wishes().into_iter().filter(|wish| !services.contains(wish));
+    faults.extend(strange.map(|wish| format!("it wishes {wish:?}, which is none of {services:?}")));
+    let mut session = TestSession::new();
+    match tokio::time::timeout(PATIENCE, driver.service("no such service", &mut session)).await {
+        Ok(Err(DriverError::Unsupported)) => {}
+        other => faults.push(format!("a service that there is not ended as {other:?}")),
+    }
+    if bench.money_commands() != 1 || bench.ledger().len() != 1 {
+        faults.push("a service that there is not moved money".into());
     }
     driver.close().await;
     faults

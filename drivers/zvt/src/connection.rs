@@ -176,7 +176,8 @@ impl Connection {
         end
     }
 
-    /// Registers anew with another keypad than the configured one; the next payment locks it again.
+    /// Registers anew with another keypad than the configured one; the next payment locks it again. Not a log-off (06 02):
+    /// some terminals lock their keypad then (card complete falls back to config byte BE), and none would send us its results.
     pub async fn unlock_keypad(&mut self, audience: &mut Audience<'_>) -> Result<(), Reason> {
         self.learnt = None;
         self.unlocked = true;

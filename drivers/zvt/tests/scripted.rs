@@ -581,3 +581,31 @@ fn not_started(result: &Result<Outcome, DriverError>) -> Cause {
         other => panic!("expected not started, found {other:?}"),
     }
 }
+
+#[tokio::test]
+async fn a_service_that_the_terminal_does_not_do_is_said_so() {
+    for (service, command, answer, cause, told) in [
+        ("diagnosis", "06 70", "84 83 00", Cause::Refused, "does not know this command (83)"),
+        ("initialisation", "06 93", "84 83 00", Cause::Refused, "does not know this command (83)"),
+        ("diagnosis", "06 70", "84 A0 00", Cause::Busy, "did not begin"),
+    ] {
+        let (listener, mut driver) = scripted().await;
+        let terminal = async {
+            let mut script = Script::accept(&listener).await;
+            script.hear("06 00").await;
+            script.say("80 00 00 06 0F 0A 19 00 29 29 00 16 12 49 09 78").await;
+            script.hear("80 00 00").await;
+            script.hear(command).await;
+            script.say(answer).await;
+        };
+        let mut session = TestSession::new();
+        let (result, ()) = tokio::join!(driver.service(service, &mut session), terminal);
+        match result {
+            Err(DriverError::NotStarted(reason)) => {
+                assert_eq!(reason.cause, cause, "{service} {answer}");
+                assert!(reason.message.contains(told), "{}", reason.message);
+            }
+            other => panic!("{service} {answer}: {other:?}"),
+        }
+    }
+}

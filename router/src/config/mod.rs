@@ -30,7 +30,7 @@ use toml::de::DeTable;
 pub use fault::{Fault, Faults};
 pub use registers::{RegisterConfig, UnknownRegister};
 pub use sections::{Admin, Answers, Journal, Repeat, Server, Tip, Webhook};
-pub use terminals::TerminalConfig;
+pub use terminals::{TerminalConfig, WISH_AFTER};
 
 use fault::Report;
 use scope::Scope;

@@ -47,7 +47,12 @@ pub struct TerminalConfig {
     pub end_of_day: Option<Time>,
     /// After how long without anything to do it is asked how it is. `None`: never.
     pub probe: Option<Duration>,
+    /// After how long without anything to do it does what it wishes itself. No key of the file: the design fixes it.
+    pub wish_after: Duration,
 }
+
+/// How long a terminal must have been left alone before it does what it wishes.
+pub const WISH_AFTER: Duration = Duration::from_secs(60);
 
 impl fmt::Debug for TerminalConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,6 +121,7 @@ fn terminal(scope: &mut Scope<'_>, name: &str, base_dir: &Path, registry: &Drive
         accept_partial,
         end_of_day,
         probe,
+        wish_after: WISH_AFTER,
     })
 }
 

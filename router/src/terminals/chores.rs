@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::maintenance::{Report, Work};
 use crate::config::TerminalConfig;
 
-/// How long a terminal must have been left alone before it does what it wishes.
-const IDLE: Duration = Duration::from_secs(60);
+/// The clock on the wall may be put back or on: it is looked at this often.
+const WALL_CLOCK_LOOK: Duration = Duration::from_secs(60);
 /// A wish that was fulfilled and is still there is not fulfilled again before.
 const FULFILLED: Duration = Duration::from_secs(3600);
 /// When something is tried again that could not be done.
@@ -31,6 +31,8 @@ pub(super) struct Chores {
     /// When it last did anything.
     active_at: Instant,
     probe: Option<Duration>,
+    /// How long it must have been left alone before it does what it wishes.
+    wish_after: Duration,
     closing: Option<Closing>,
     /// Wishes that rest, and until when.
     resting: BTreeMap<String, Instant>,
@@ -47,7 +49,8 @@ impl Chores {
     pub fn new(config: &TerminalConfig, clock: WallClock) -> Chores {
         let now = Instant::now();
         let closing = config.end_of_day.map(|time| Closing { time, at: next(time, &clock()), not_before: now });
-        Chores { clock, quiet_since: now, active_at: now, probe: config.probe, closing, resting: BTreeMap::new() }
+        let (probe, wish_after) = (config.probe, config.wish_after);
+        Chores { clock, quiet_since: now, active_at: now, probe, wish_after, closing, resting: BTreeMap::new() }
     }
 
     /// A payment or somebody's work has ended.
@@ -62,7 +65,7 @@ impl Chores {
         if self.is_closing_due(now) {
             return Some(Work::EndOfDay);
         }
-        if now >= self.quiet_since + IDLE
+        if now >= self.quiet_since + self.wish_after
             && let Some(wish) = wishes.iter().find(|wish| self.resting.get(*wish).is_none_or(|until| now >= *until))
         {
             return Some(Work::Service(wish.clone()));
@@ -125,13 +128,13 @@ impl Chores {
     pub fn next(&self, wishes: &[String]) -> Option<Instant> {
         let now = Instant::now();
         let wish = wishes.iter().map(|wish| {
-            let idle = self.quiet_since + IDLE;
+            let idle = self.quiet_since + self.wish_after;
             self.resting.get(wish).map_or(idle, |until| idle.max(*until))
         });
         let probe = self.probe.map(|probe| self.active_at + probe);
         let closing = self.closing.as_ref().map(|closing| {
             let wait = (self.clock)().duration_until(&closing.at);
-            closing.not_before.max(now + wait.unsigned_abs().min(IDLE))
+            closing.not_before.max(now + wait.unsigned_abs().min(WALL_CLOCK_LOOK))
         });
         // What is due already waits for something else than time.
         wish.chain(probe).chain(closing).filter(|at| *at > now).min()

@@ -8,6 +8,7 @@ use tillswitch_core::{EndOfDay, ServiceReport, TerminalStatus};
 use tokio::time::advance;
 
 use super::*;
+use crate::config::WISH_AFTER as IDLE;
 
 thread_local! {
     static WALL: Cell<Timestamp> = Cell::new("2026-07-01T23:29:59+02:00".parse().unwrap());
@@ -32,7 +33,8 @@ fn chores(end_of_day: Option<&str>, probe: Option<Duration>) -> Chores {
         let time: Time = time.parse().unwrap();
         Closing { time, at: next(time, &wall()), not_before: now }
     });
-    Chores { clock: wall, quiet_since: now, active_at: now, probe, closing, resting: BTreeMap::new() }
+    let wish_after = IDLE;
+    Chores { clock: wall, quiet_since: now, active_at: now, probe, wish_after, closing, resting: BTreeMap::new() }
 }
 
 fn diagnosis() -> Vec<String> {

@@ -1,12 +1,12 @@
 //! A terminal that does nothing until the test says what it does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use tillswitch_core::{
     Cause, Details, Display, DriverError, DriverFactory, DriverRegistry, EndOfDay, Evidence, Identity, Outcome,
-    PaymentRequest, Resolution, Session, Settings, SettingsError, TerminalDriver, TerminalStatus,
+    PaymentRequest, Resolution, ServiceReport, Session, Settings, SettingsError, TerminalDriver, TerminalStatus,
 };
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -36,6 +36,9 @@ struct Shared {
     builds: AtomicUsize,
     /// The number of the driver that executed last.
     executed_by: AtomicUsize,
+    /// It wishes to be polished.
+    is_dull: AtomicBool,
+    polished: AtomicUsize,
 }
 
 impl Hand {
@@ -50,6 +53,8 @@ impl Hand {
             questions: AtomicUsize::new(0),
             builds: AtomicUsize::new(0),
             executed_by: AtomicUsize::new(0),
+            is_dull: AtomicBool::new(false),
+            polished: AtomicUsize::new(0),
         }));
         let mut registry = drivers(patient());
         registry.register(puppet.clone());
@@ -84,6 +89,16 @@ impl Hand {
     /// How many questions have begun.
     pub fn questions(&self) -> usize {
         self.puppet.0.questions.load(Ordering::SeqCst)
+    }
+
+    /// From now on it wishes to be polished.
+    pub fn grows_dull(&self) {
+        self.puppet.0.is_dull.store(true, Ordering::SeqCst);
+    }
+
+    /// How often it was polished.
+    pub fn polished(&self) -> usize {
+        self.puppet.0.polished.load(Ordering::SeqCst)
     }
 
     /// Which of all drivers that were built executed last.
@@ -131,5 +146,20 @@ impl TerminalDriver for PuppetDriver {
 
     async fn end_of_day(&mut self, _display: &mut dyn Display) -> Result<EndOfDay, DriverError> {
         Err(DriverError::Unsupported)
+    }
+
+    fn services(&self) -> Vec<String> {
+        vec!["polish".to_owned()]
+    }
+
+    async fn service(&mut self, name: &str, _display: &mut dyn Display) -> Result<ServiceReport, DriverError> {
+        assert_eq!(name, "polish");
+        self.shared.polished.fetch_add(1, Ordering::SeqCst);
+        Ok(ServiceReport { message: "it shines".into() })
+    }
+
+    fn wishes(&self) -> Vec<String> {
+        let is_dull = self.shared.is_dull.load(Ordering::SeqCst);
+        is_dull.then(|| "polish".to_owned()).into_iter().collect()
     }
 }
