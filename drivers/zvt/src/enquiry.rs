@@ -11,6 +11,9 @@ use crate::late::Late;
 use crate::messages;
 use crate::reply::{Abort, Completion, Opaque, Reply};
 
+/// How many 04 0F of one command are kept; an end of day has one or a few.
+const MOST_RESULTS: usize = 256;
+
 /// How the PT ended a command.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Ended {
@@ -131,6 +134,10 @@ impl Enquiry {
 
     fn result(&mut self, fields: Fields) -> Actions {
         if self.habits.has_results && self.answered {
+            // The last ones tell the end of it.
+            if self.results.len() == MOST_RESULTS {
+                self.results.remove(0);
+            }
             self.results.push(fields);
             return self.acknowledge();
         }

@@ -33,6 +33,7 @@
 //! | `transport` | What can a line to a PT do? TCP. |
 //! | `connection` | How is the line opened, registered on, checked and kept? |
 //! | `day` | What did an end of day report, in the words of core? |
+//! | `card_numbers` | Which digits of a printed line are a card number? |
 //! | `messages`, `collector` | What are the PT's fields and slips in the words of core? |
 //! | `driver`, `factory`, `settings`, `timing` | How is a terminal driven, made, set and waited for? |
 //! | `learnt`, `resolve`, `terminal_clock` | What is remembered before a payment, and what became of one in doubt? |
@@ -47,6 +48,7 @@ pub mod answer;
 pub mod apdu;
 pub mod bcd;
 pub mod bmp;
+mod card_numbers;
 pub mod charset;
 pub mod clock;
 mod collector;

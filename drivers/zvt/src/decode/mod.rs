@@ -26,6 +26,7 @@ use crate::tlv::{self, Content, Object, Tlv};
 pub use form::Detail;
 pub use frames::{Frame, Piece, ReadError, read};
 pub use names::command as command_name;
+pub(crate) use text::has_check_digit;
 
 use form::{Context, Form};
 

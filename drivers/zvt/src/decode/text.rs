@@ -69,7 +69,8 @@ pub(super) fn holds_card_number(bytes: &[u8]) -> bool {
     hardly_others || checked
 }
 
-fn has_check_digit(digits: &[u8]) -> bool {
+/// Whether the last of these digits is the check digit of the others (ISO/IEC 7812-1, annex B).
+pub(crate) fn has_check_digit(digits: &[u8]) -> bool {
     let weigh = |(place, digit): (usize, &u8)| {
         let doubled = u32::from(*digit) * if place % 2 == 1 { 2 } else { 1 };
         doubled / 10 + doubled % 10
