@@ -338,8 +338,10 @@ impl Payment {
         // If that was the payment's own, a result is missing, however ready the PT is afterwards.
         self.contradicted |= status.is_none() && self.carried_on;
         match (status, &self.heard) {
+            // A line that gives up a message after its last repetition loses it, and is no worse for it: a PT that has gone on
+            // and is ready without a result may have told an approval.
             (Some(terminal_status::READY), Heard::Failed(_)) | (None, Heard::Approved(_)) => {
-                let end = self.verdict_of_completion();
+                let end = self.verdict_of_own_completion();
                 self.acknowledge_and_finish(end)
             }
             (Some(_), Heard::Failed(_) | Heard::Approved(_) | Heard::Nothing)
