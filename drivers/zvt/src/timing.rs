@@ -52,7 +52,8 @@ impl Timing {
     }
 
     /// The same on a line that repeats frames: the PT's may come as late as its last repetition, so silence tells less.
-    pub(crate) fn with_repetitions(&self) -> Timing {
+    #[must_use]
+    pub fn with_repetitions(&self) -> Timing {
         let repetitions = self.acknowledgement * 2;
         Timing {
             answer: self.answer + repetitions,

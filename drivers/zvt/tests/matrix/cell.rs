@@ -6,6 +6,15 @@ use std::time::Duration;
 use tillswitch_zvt::apdu::{ControlField, control};
 use tillswitch_zvt::simulator::Step;
 
+use crate::frame_fault::{self, FrameFault};
+
+/// What the line is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    Tcp,
+    Serial,
+}
+
 /// Which way a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -86,6 +95,8 @@ pub enum Fault {
     Coalesced,
     /// The frame is lost, and so is everything that the PT had not yet written down; it comes back after a while.
     Reboot,
+    /// What happens on a serial line only.
+    Frame(FrameFault),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +116,7 @@ pub struct Model {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
+    pub line: Line,
     pub place: Place,
     pub fault: Fault,
 }
@@ -198,9 +210,15 @@ impl Model {
     }
 }
 
-/// Every cell of the matrix, in order.
-pub fn cells() -> impl Iterator<Item = Cell> {
-    PLACES.iter().flat_map(|place| faults(place).map(|fault| Cell { place: *place, fault }))
+/// Every cell of one half of the matrix, in order.
+pub fn cells(line: Line) -> impl Iterator<Item = Cell> {
+    PLACES.iter().flat_map(move |place| {
+        let faults: Vec<Fault> = match line {
+            Line::Tcp => faults(place).collect(),
+            Line::Serial => frame_fault::of(place).map(Fault::Frame).collect(),
+        };
+        faults.into_iter().map(move |fault| Cell { line, place: *place, fault })
+    })
 }
 
 fn faults(place: &Place) -> impl Iterator<Item = Fault> {
@@ -215,6 +233,7 @@ impl Cell {
     /// Why nothing can be shown here.
     pub fn makes_no_sense(&self) -> Option<&'static str> {
         match (self.place.target, self.fault) {
+            (target, Fault::Frame(fault)) => fault.makes_no_sense(target),
             (Target::Opening, Fault::Duplicate | Fault::Truncate | Fault::TruncateAndEnd) => {
                 Some("TCP itself sees to it: the opening of a connection is no frame")
             }
@@ -231,6 +250,15 @@ impl Cell {
     pub fn concerns(&self, model: &Model) -> bool {
         let step: u32 = self.place.step.trim_end_matches(char::is_alphabetic).parse().expect("steps begin with digits");
         let is_second_result = self.place.step.ends_with('b');
+        if self.line == Line::Serial && !is_second_result {
+            // What the models have in common has been shown over TCP.
+            match model.name {
+                "retrying" => return false,
+                "keeping" => return (4..=8).contains(&step),
+                "spending" => return (7..=8).contains(&step),
+                _ => {}
+            }
+        }
         match model.name {
             "declining" => (4..=11).contains(&step) && step != 9 && !is_second_result,
             "retrying" => (4..=11).contains(&step),
@@ -253,8 +281,20 @@ impl Cell {
 
 impl Timer {
     /// As they are in production.
-    fn duration(self) -> Duration {
-        let milliseconds = match self {
+    fn duration(self, line: Line) -> Duration {
+        let milliseconds = match (self, line) {
+            // The line has to be silent for T1 besides.
+            (Timer::Connect, Line::Serial) => 7_800,
+            // Two repetitions of a frame may come before the answer.
+            (Timer::T3 | Timer::AfterFailure, Line::Serial) => 15_000,
+            (Timer::Enquiry, Line::Serial) => 25_000,
+            (timer, _) => timer.milliseconds(),
+        };
+        Duration::from_millis(milliseconds)
+    }
+
+    fn milliseconds(self) -> u64 {
+        match self {
             Timer::Connect => 3_000,
             Timer::T3 | Timer::Answer | Timer::AfterFailure => 5_000,
             Timer::Enquiry => 15_000,
@@ -262,15 +302,30 @@ impl Timer {
             Timer::T4BehindHost => 58_500,
             Timer::T4OneMinute => 60_000,
             Timer::T4 => 180_000,
-        };
-        Duration::from_millis(milliseconds)
+        }
     }
 
-    pub fn delay(self, limit: Limit) -> Duration {
-        let just = Duration::from_millis(100);
-        match limit {
-            Limit::JustBelow => self.duration() - just,
-            Limit::JustAbove => self.duration() + just,
+    pub fn delay(self, line: Line, limit: Limit) -> Duration {
+        limit.of(self.duration(line), Duration::from_millis(100))
+    }
+}
+
+impl Limit {
+    /// A little less than this, or a little more.
+    pub fn of(self, duration: Duration, little: Duration) -> Duration {
+        match self {
+            Limit::JustBelow => duration - little,
+            Limit::JustAbove => duration + little,
+        }
+    }
+}
+
+impl Way {
+    /// The other one.
+    pub fn back(self) -> Way {
+        match self {
+            Way::ToPt => Way::ToEcr,
+            Way::ToEcr => Way::ToPt,
         }
     }
 }
@@ -289,6 +344,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Delay(timer, Limit::JustBelow) => write!(f, "delay<{timer:?}"),
             Fault::Delay(timer, Limit::JustAbove) => write!(f, "delay>{timer:?}"),
+            Fault::Frame(fault) => fault.fmt(f),
             other => write!(f, "{other:?}"),
         }
     }

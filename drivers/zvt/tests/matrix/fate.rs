@@ -27,6 +27,8 @@ struct Seen {
     /// The last 04 0F told of an approval.
     approval: bool,
     money_commands: usize,
+    /// The ECR has been told since that the last one was not understood.
+    may_repeat: bool,
     acknowledged: bool,
     refused: bool,
 }
@@ -49,9 +51,18 @@ impl Fate {
         (seen.money_commands, seen.acknowledged, seen.refused)
     }
 
-    /// A money command leaves the driver, whether it gets anywhere or not.
+    /// A money command leaves the driver, whether it gets anywhere or not. One that follows a NAK is not another one.
     pub fn note_money_command(&self) {
-        self.seen().money_commands += 1;
+        let mut seen = self.seen();
+        if !std::mem::take(&mut seen.may_repeat) {
+            seen.money_commands += 1;
+        }
+    }
+
+    /// The ECR is told that its last frame was not understood.
+    pub fn note_nak_to_ecr(&self) {
+        let mut seen = self.seen();
+        seen.may_repeat = seen.last_of_ecr == control::AUTHORIZATION && seen.running == control::AUTHORIZATION;
     }
 
     pub fn has_hit(&self) -> bool {

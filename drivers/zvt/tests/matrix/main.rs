@@ -1,13 +1,16 @@
 //! What becomes of a payment when any frame of it is hit by any fault: the matrix R5, against the reviewed table beside it.
 //!
 //! The driver and the simulated terminal are the real ones, with the timers of production; between them is a line in memory
-//! that looks at frames, and time is paused. Every cell is played with every model of terminal that it concerns, and is
-//! judged twice: by the rules that always hold (`rules`), and by `expected.txt`.
+//! that looks at frames, over TCP (`relay`) and on a serial line (`cable`), and time is paused. Every cell is played with every model of terminal that it concerns, and is
+//! judged twice: by the rules that always hold (`rules`), and by `expected.txt` or
+//! `expected_serial.txt`.
 
 #![allow(clippy::unwrap_used)]
 
+mod cable;
 mod cell;
 mod fate;
+mod frame_fault;
 mod net;
 mod relay;
 mod rules;
@@ -18,7 +21,7 @@ mod wire;
 
 use std::sync::Mutex;
 
-use cell::{Cell, MODELS, Model, PLACES, SAME, Way, cells};
+use cell::{Cell, Line, MODELS, Model, PLACES, SAME, Way, cells};
 use run::{Facts, Seen, run};
 
 struct Played {
@@ -61,17 +64,26 @@ fn every_step_is_hit_on_both_ways() {
     }
 }
 
-#[test]
-fn every_cell_ends_as_the_table_says_and_breaks_no_rule() {
-    let sensible = cells().filter(|cell| cell.makes_no_sense().is_none());
+fn check(line: Line) {
+    let sensible = cells(line).filter(|cell| cell.makes_no_sense().is_none());
     let all: Vec<_> = sensible
         .flat_map(|cell| MODELS.iter().filter(move |model| cell.concerns(model)).map(move |model| (cell, model)))
         .collect();
     let played = play(&all);
-    let found = table::written(&played);
+    let found = table::written(line, &played);
     let faults: Vec<String> = played.iter().flat_map(faults).collect();
     assert!(faults.is_empty(), "{} rules are broken:\n{}", faults.len(), faults.join("\n"));
-    table::compare(&found);
+    table::compare(line, &found);
+}
+
+#[test]
+fn every_cell_over_tcp_ends_as_the_table_says_and_breaks_no_rule() {
+    check(Line::Tcp);
+}
+
+#[test]
+fn every_cell_on_a_serial_line_ends_as_the_table_says_and_breaks_no_rule() {
+    check(Line::Serial);
 }
 
 fn faults(played: &Played) -> impl Iterator<Item = String> {

@@ -10,7 +10,7 @@ use tillswitch_zvt::transport::stream::{ByteStream, Connector};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::sleep;
 
-use crate::cell::{Fault, Way};
+use crate::cell::{Fault, Line, Way};
 use crate::fate::Fate;
 use crate::relay::{GARBAGE, Relay};
 use crate::terminal::Terminal;
@@ -67,7 +67,7 @@ impl Net {
         let way = self.fate.cell.place.way;
         match self.fate.cell.fault {
             Fault::Delay(timer, limit) => {
-                sleep(timer.delay(limit)).await;
+                sleep(timer.delay(Line::Tcp, limit)).await;
                 Ok(self.link(None).await?.0)
             }
             Fault::GarbageBefore => Ok(self.link(Some(way)).await?.0),

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, 
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::cell::{Fault, Way};
+use crate::cell::{Fault, Line, Way};
 use crate::fate::Fate;
 use crate::terminal::Terminal;
 
@@ -206,7 +206,7 @@ impl Pump {
         match self.relay.fate.cell.fault {
             Fault::Drop => {}
             Fault::Delay(timer, limit) => {
-                sleep(timer.delay(limit)).await;
+                sleep(timer.delay(Line::Tcp, limit)).await;
                 self.send(frame).await;
             }
             Fault::Duplicate => self.send(&[frame, frame].concat()).await,
@@ -229,6 +229,7 @@ impl Pump {
             Fault::Fragments => self.send_bytewise(frame, Duration::from_millis(1)).await,
             Fault::Coalesced => self.send_with_next(frame).await,
             Fault::Reboot => self.relay.reboot(),
+            Fault::Frame(_) => unreachable!("what happens on a serial line only"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What must hold in every cell, whatever the table says.
 
-use crate::cell::{Cell, Model};
+use crate::cell::{Cell, Line, Model};
 use crate::run::{Facts, Seen};
 
 /// The rules that a run breaks.
@@ -14,6 +14,8 @@ pub fn broken(cell: &Cell, model: &Model, seen: &Seen, facts: &Facts) -> Vec<&'s
     let rules = [
         (facts.hit, "the fault was never inflicted"),
         (facts.money_commands <= 1, "the money command was sent more than once"),
+        // Over TCP the line itself may bring it twice; on a serial line both ends see to it that none is taken for two.
+        (facts.arrived <= 1 || cell.line == Line::Tcp, "the PT took the money command more than once"),
         (seen.stands <= 1, "booked twice"),
         (!says_paid || seen.stands == 1, "said to be paid, and no booking stands"),
         (!says_unpaid || seen.stands == 0, "said to be unpaid, and a booking stands"),

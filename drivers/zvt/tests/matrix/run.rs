@@ -9,11 +9,14 @@ use tillswitch_core::{
     Currency, DriverError, Money, Operation, Outcome, PaymentId, PaymentRequest, Resolution, Settings, TerminalDriver,
 };
 use tillswitch_zvt::simulator::{Options, Timing as SimulatedTiming};
+use tillswitch_zvt::transport::Transport;
+use tillswitch_zvt::transport::serial::{LineSettings, Parity, SerialTransport, StopBits};
 use tillswitch_zvt::transport::tcp::TcpTransport;
 use tillswitch_zvt::{Timing, driver_over};
 use tokio::time::{sleep, timeout};
 
-use crate::cell::{Cell, Model, Target};
+use crate::cable::Cable;
+use crate::cell::{Cell, Line, Model, Target};
 use crate::fate::Fate;
 use crate::net::Net;
 use crate::terminal::Terminal;
@@ -61,6 +64,8 @@ impl fmt::Display for Seen {
 pub struct Facts {
     pub hit: bool,
     pub money_commands: usize,
+    /// How many of them the PT took for one.
+    pub arrived: usize,
     pub acknowledged: bool,
     pub refused: bool,
     pub next_stands: usize,
@@ -68,7 +73,8 @@ pub struct Facts {
 
 struct Scene {
     fate: Arc<Fate>,
-    net: Net,
+    /// Makes the PT say something on the idle line.
+    say_while_idle: Box<dyn Fn()>,
     terminal: Arc<Terminal>,
     driver: Box<dyn TerminalDriver>,
 }
@@ -92,12 +98,13 @@ impl Scene {
         };
         let terminal = Arc::new(Terminal::start(options).await);
         let fate = Arc::new(Fate::new(cell));
-        let net = Net::new(Arc::clone(&fate), Arc::clone(&terminal));
-        let timing = Timing::default();
-        let line = TcpTransport::over(Box::new(net.clone()), "the terminal".into(), timing.connect, timing.answer);
+        let (line, timing, say_while_idle) = match cell.line {
+            Line::Tcp => over_tcp(&fate, &terminal),
+            Line::Serial => on_a_serial_line(&fate, &terminal),
+        };
         let settings = Settings::new("counter").with("receipts", "router");
-        let driver = driver_over(Box::new(line), &settings, timing).unwrap();
-        Scene { fate, net, terminal, driver }
+        let driver = driver_over(line, &settings, timing).unwrap();
+        Scene { fate, say_while_idle, terminal, driver }
     }
 
     async fn play(mut self, model: &Model) -> (Seen, Facts) {
@@ -105,6 +112,7 @@ impl Scene {
         assert!(matches!(before.1, Ok(Outcome::Approved(_))), "{:?}", before.1);
         self.terminal.set_script(model.script).await;
         self.arm().await;
+        let before = self.terminal.money_commands().await;
         let ((request, executed), session) = self.pay(TESTED).await;
         let (resolved, late) = match &executed {
             Err(DriverError::InDoubt(_)) => self.resolve(&request, &session).await,
@@ -112,6 +120,7 @@ impl Scene {
         };
         sleep(NEXT_CUSTOMER).await;
         let (money_commands, acknowledged, refused) = self.fate.disarm();
+        let arrived = self.terminal.money_commands().await.saturating_sub(before);
         let next = self.next().await;
         // Whatever the terminal still has in hand comes to its end.
         sleep(Duration::from_secs(600)).await;
@@ -124,7 +133,7 @@ impl Scene {
             next,
         };
         let next_stands = self.terminal.standing(AFTER);
-        (seen, Facts { hit: self.fate.has_hit(), money_commands, acknowledged, refused, next_stands })
+        (seen, Facts { hit: self.fate.has_hit(), money_commands, arrived, acknowledged, refused, next_stands })
     }
 
     async fn arm(&mut self) {
@@ -137,7 +146,7 @@ impl Scene {
                 self.fate.arm();
                 sleep(Duration::from_secs(2)).await;
                 if self.fate.hits_idle() {
-                    self.net.say_while_idle();
+                    (self.say_while_idle)();
                 }
                 sleep(Duration::from_secs(2)).await;
             }
@@ -189,6 +198,23 @@ impl Scene {
         }
         words.join(", ")
     }
+}
+
+type Ground = (Box<dyn Transport>, Timing, Box<dyn Fn()>);
+
+fn over_tcp(fate: &Arc<Fate>, terminal: &Arc<Terminal>) -> Ground {
+    let net = Net::new(Arc::clone(fate), Arc::clone(terminal));
+    let timing = Timing::default();
+    let line = TcpTransport::over(Box::new(net.clone()), "the terminal".into(), timing.connect, timing.answer);
+    (Box::new(line), timing, Box::new(move || net.say_while_idle()))
+}
+
+fn on_a_serial_line(fate: &Arc<Fate>, terminal: &Arc<Terminal>) -> Ground {
+    let cable = Cable::lay(Arc::clone(fate), Arc::clone(terminal));
+    let timing = Timing::default();
+    let settings = LineSettings { baud_rate: 9600, parity: Parity::None, stop_bits: StopBits::Two };
+    let line = SerialTransport::over(Box::new(cable.clone()), "the device".into(), settings, &timing);
+    (Box::new(line), timing.with_repetitions(), Box::new(move || cable.say_while_idle()))
 }
 
 fn executed_word(result: &Result<Outcome, DriverError>) -> String {

@@ -8,6 +8,8 @@ use tokio::io::DuplexStream;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
+use crate::wire::Memory;
+
 /// How long a terminal takes to start.
 const REBOOT: Duration = Duration::from_secs(45);
 
@@ -28,6 +30,19 @@ impl Terminal {
             Some(simulator) => simulator.serve(stream).await.is_ok(),
             None => false,
         }
+    }
+
+    /// The same on a serial line.
+    pub async fn serve_serial(&self, stream: Memory) -> bool {
+        match &*self.simulator.lock().await {
+            Some(simulator) => simulator.serve_serial(stream).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// How many money commands have reached it since it was switched on.
+    pub async fn money_commands(&self) -> usize {
+        self.simulator.lock().await.as_ref().map_or(0, Simulator::money_commands)
     }
 
     pub async fn reboot(&self) {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tillswitch_zvt::apdu::control;
+use tillswitch_zvt::transport::serial::frame::{DLE, STX};
 use tillswitch_zvt::transport::stream::ByteStream;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::fate::Fate;
 
-/// The ECR's end.
+/// The ECR's end; on a serial line the PT's too.
 pub struct Memory {
     pub stream: DuplexStream,
     /// Set by whoever resets the link, before it drops the other end.
@@ -41,7 +42,7 @@ impl AsyncRead for Memory {
 impl AsyncWrite for Memory {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         // The driver writes every frame in one piece.
-        if bytes.starts_with(&control::AUTHORIZATION) {
+        if bytes.strip_prefix(&[DLE, STX]).unwrap_or(bytes).starts_with(&control::AUTHORIZATION) {
             self.fate.note_money_command();
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
