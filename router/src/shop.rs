@@ -26,6 +26,7 @@ pub use till::{Reply, Sale, Till, get, request};
 #[derive(Debug, Default)]
 pub struct Plan {
     zvt: Vec<(String, ZvtOptions)>,
+    serial: Vec<(String, ZvtOptions)>,
     http: Vec<(String, SimulatorOptions)>,
     registers: Vec<(String, String, String)>,
     terminal_lines: BTreeMap<String, String>,
@@ -51,6 +52,12 @@ impl Plan {
     /// With a simulated ZVT terminal.
     pub fn zvt(mut self, name: &str, options: ZvtOptions) -> Plan {
         self.zvt.push((name.to_owned(), options));
+        self
+    }
+
+    /// With a simulated ZVT terminal on a serial line: a pseudo terminal in the shop's folder.
+    pub fn zvt_serial(mut self, name: &str, options: ZvtOptions) -> Plan {
+        self.serial.push((name.to_owned(), options));
         self
     }
 
@@ -104,6 +111,15 @@ impl Plan {
         self.other_lines.push('\n');
         self
     }
+
+    /// The part of the configuration file in front of the terminals. Listeners take free ports unless it is said which.
+    fn front(&self) -> String {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (public, admin) = self.listen.unwrap_or((free, free));
+        let server = format!("[server]\nlisten = \"{public}\"\n{}\n", self.server_lines);
+        let admin = format!("[admin]\nlisten = \"{admin}\"\n{}\n", self.admin_lines);
+        format!("{server}{admin}[webhook]\n{}\n", self.webhook_lines)
+    }
 }
 
 /// Why a shop did not open.
@@ -131,7 +147,7 @@ impl std::error::Error for NotOpened {}
 
 /// Simulated terminals, and the configuration file of a router in front of them.
 pub struct Premises {
-    /// ZVT terminals by name.
+    /// ZVT terminals by name, on the network or on a serial line.
     pub zvt: BTreeMap<String, ZvtSimulator>,
     /// HTTP terminals by name.
     pub http: BTreeMap<String, HttpSimulator>,
@@ -143,23 +159,25 @@ impl Premises {
     /// Starts the terminals, and writes `tillswitch.toml` into a folder. Listeners take free ports.
     pub async fn prepare(plan: Plan, folder: &Path) -> io::Result<Premises> {
         let (mut zvt, mut http) = (BTreeMap::new(), BTreeMap::new());
-        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (public, admin) = plan.listen.unwrap_or((free, free));
-        let mut text = format!("[server]\nlisten = \"{public}\"\n{}\n", plan.server_lines);
-        let _ = write!(text, "[admin]\nlisten = \"{admin}\"\n{}\n", plan.admin_lines);
-        let _ = write!(text, "[webhook]\n{}\n", plan.webhook_lines);
-        let lines = |name: &str| plan.terminal_lines.get(name).map_or("", String::as_str);
+        let mut text = plan.front();
+        let further = plan.terminal_lines;
+        let mut table = |name: &str, driver: &str, address: String| {
+            let lines = further.get(name).map_or("", String::as_str);
+            let _ = write!(text, "[terminals.{name}]\ndriver = \"{driver}\"\n{address}\n{lines}\n\n");
+        };
         for (name, options) in plan.zvt {
             let terminal = ZvtSimulator::start(options).await?;
-            let address = terminal.addr();
-            let _ =
-                write!(text, "[terminals.{name}]\ndriver = \"zvt-tcp\"\naddress = \"{address}\"\n{}\n\n", lines(&name));
+            table(&name, "zvt-tcp", format!("address = \"{}\"", terminal.addr()));
             zvt.insert(name, terminal);
+        }
+        for (name, options) in plan.serial {
+            let device = folder.join(format!("{name}.tty"));
+            zvt.insert(name.clone(), ZvtSimulator::start_serial(options, &device).await?);
+            table(&name, "zvt-serial", format!("device = \"{}\"", device.display()));
         }
         for (name, options) in plan.http {
             let terminal = HttpSimulator::start(options).await?;
-            let url = terminal.url();
-            let _ = write!(text, "[terminals.{name}]\ndriver = \"http\"\nurl = \"{url}\"\n{}\n\n", lines(&name));
+            table(&name, "http", format!("url = \"{}\"", terminal.url()));
             http.insert(name, terminal);
         }
         for (name, project, terminal) in &plan.registers {

@@ -379,6 +379,14 @@ fn one_terminal_is_not_listed_twice() {
 }
 
 #[test]
+fn one_serial_device_is_not_listed_twice() {
+    let line = |name: &str| format!("\n[terminals.{name}]\ndriver = \"zvt-serial\"\ndevice = \"/dev/ttyUSB0\"\n");
+    let text = shop("") + &line("kiosk") + &line("spare");
+    check_fault(&text, 23, "`kiosk` is reached at /dev/ttyUSB0 already", "terminal = \"kiosk\"");
+    assert_eq!(parse(&text).unwrap_err().faults[0].excerpt.lines().last(), Some("         ^^^^^^^^^^^^^^"));
+}
+
+#[test]
 fn a_project_belongs_to_one_register() {
     for ids in ["[\"3f942a4b\"]", "[\"7\"]", "[7]", "[8, 8]"] {
         let text = shop("").replace("terminal = \"bar\"", &format!("terminal = \"bar\"\nproject_ids = {ids}"));

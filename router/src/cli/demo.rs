@@ -1,5 +1,6 @@
 //! `tillswitch demo`: a router and simulated terminals, sample webhooks, what each was answered, and what was booked.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tillswitch_core::DriverRegistry;
 use tillswitch_core::ledger::LedgerEvent;
 use tillswitch_http::simulator::{SimulatorOptions, Step as HttpStep};
-use tillswitch_zvt::simulator::{Options as ZvtOptions, Step as ZvtStep, Timing};
+use tillswitch_zvt::simulator::{Options as ZvtOptions, ScriptedFault, Simulator, Step as ZvtStep, Timing};
 use tokio::time::{Instant, sleep};
 
 use super::exit;
@@ -24,6 +25,8 @@ const GUIDE_PROJECT: &str = "3f942a4b-728c-4c1b-8c7c-3499f28744a1";
 const HURRY: u32 = 15;
 /// How long a payment in doubt may take to resolve here.
 const RESOLVES_WITHIN: Duration = Duration::from_secs(30);
+/// What goes wrong on the serial line: the terminal complains about the command, and the checksum of its result is broken.
+const LINE_FAULTS: &str = "nak-frame@0601,wrong-checksum@040F";
 /// The addresses of the documentation, used if they are free.
 const PORTS: [u16; 2] = [5000, 5001];
 
@@ -57,11 +60,16 @@ pub fn run(args: &DemoArgs, registry: &DriverRegistry) -> ExitCode {
 
 async fn demo(args: &DemoArgs, registry: DriverRegistry) -> Result<bool, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("there is no temporary folder: {error}"))?;
-    let shop = Shop::open(plan(folder.path(), args.once), folder.path(), registry).await.map_err(|e| e.to_string())?;
+    let serial = serial_line(folder.path()).await;
+    let plan = plan(folder.path(), args.once, serial.is_ok());
+    let shop = Shop::open(plan, folder.path(), registry).await.map_err(|e| e.to_string())?;
     if !args.json {
-        println!("\nA shop with two simulated terminals: counter (ZVT over TCP) and bar (HTTP).\n");
+        println!("\n{}\n", introduction(&serial));
     }
-    let rows = sample(&shop).await.map_err(|error| error.to_string())?;
+    let mut rows = sample(&shop).await.map_err(|error| error.to_string())?;
+    if serial.is_ok() {
+        rows.extend(serial_sample(&shop).await.map_err(|error| error.to_string())?);
+    }
     let witnesses = shop.witnesses().await.map_err(|error| error.to_string())?;
     let violations = crate::oracle::violations(&witnesses);
     if args.json {
@@ -76,7 +84,26 @@ async fn demo(args: &DemoArgs, registry: DriverRegistry) -> Result<bool, String>
     Ok(violations.is_empty())
 }
 
-fn plan(folder: &Path, once: bool) -> Plan {
+/// Whether a serial line can be simulated here: that takes pseudo terminals.
+async fn serial_line(folder: &Path) -> io::Result<()> {
+    let trial =
+        Simulator::start_serial(ZvtOptions::new(folder.join("trial.ledger")), &folder.join("trial.tty")).await?;
+    trial.stop().await;
+    Ok(())
+}
+
+fn introduction(serial: &io::Result<()>) -> String {
+    match serial {
+        Ok(()) => "A shop with three simulated terminals: counter (ZVT over TCP), bar (HTTP) and kiosk (ZVT on a serial line)."
+            .to_owned(),
+        Err(error) => format!(
+            "A shop with two simulated terminals: counter (ZVT over TCP) and bar (HTTP).\n\
+             The third, on a serial line, is left out: this machine makes no pseudo terminals ({error})."
+        ),
+    }
+}
+
+fn plan(folder: &Path, once: bool, with_serial: bool) -> Plan {
     let mut counter = ZvtOptions::new(folder.join("counter.ledger"));
     counter.timing = Timing::real().hurried(HURRY);
     // A terminal that keeps a booking whose acknowledgement it never got: the harder of the two kinds.
@@ -86,13 +113,20 @@ fn plan(folder: &Path, once: bool) -> Plan {
     bar.card_time = Duration::from_millis(200);
     bar.script = vec![HttpStep::Approve];
     let [public, admin] = if once { [loopback(0), loopback(0)] } else { PORTS.map(free_or_any) };
-    Plan::new()
+    let plan = Plan::new()
         .listen(public, admin)
         .zvt("counter", counter)
         .http("bar", bar)
         .register("POS-01", GUIDE_PROJECT, "counter")
         .register("POS-02", "2", "bar")
-        .register("POS-03", "3", "counter")
+        .register("POS-03", "3", "counter");
+    if !with_serial {
+        return plan;
+    }
+    let mut kiosk = ZvtOptions::new(folder.join("kiosk.ledger"));
+    kiosk.timing = Timing::real().hurried(HURRY);
+    kiosk.line_faults = ScriptedFault::parse_list(LINE_FAULTS).unwrap_or_default();
+    plan.zvt_serial("kiosk", kiosk).register("POS-04", "4", "kiosk")
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -113,7 +147,7 @@ struct Row {
 }
 
 /// The sample webhooks, one after the other.
-async fn sample(shop: &Shop) -> std::io::Result<Vec<Row>> {
+async fn sample(shop: &Shop) -> io::Result<Vec<Row>> {
     let till = &shop.till;
     let mut rows = Vec::new();
     let mut note = |what, register, amount, reply| rows.push(Row { what, register, amount, reply });
@@ -139,8 +173,21 @@ async fn sample(shop: &Shop) -> std::io::Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// What a serial line repairs by itself, and an adapter that is pulled out and plugged in again.
+async fn serial_sample(shop: &Shop) -> io::Result<Vec<Row>> {
+    let (till, kiosk) = (&shop.till, &shop.premises.zvt["kiosk"]);
+    let row = |what, amount, reply| Row { what, register: "POS-04", amount, reply };
+    let disturbed = row("a sale over a bad serial line", "6.40", till.send(Sale::new("4", "6.40", "80000001")).await?);
+    let sale = Sale::new("4", "8.10", "80000002");
+    kiosk.listen(false).await?;
+    let unplugged = row("a sale while the adapter is out", "8.10", till.send(&sale).await?);
+    kiosk.listen(true).await?;
+    let again = row("plugged in, the cashier tries again", "8.10", till.send(sale.pressed_again(5)).await?);
+    Ok(vec![disturbed, unplugged, again])
+}
+
 /// A payment in doubt resolves by itself: the terminal is asked, nothing is sent again.
-async fn wait_until_resolved(shop: &Shop, payment: &str) -> std::io::Result<()> {
+async fn wait_until_resolved(shop: &Shop, payment: &str) -> io::Result<()> {
     let until = Instant::now() + RESOLVES_WITHIN;
     while Instant::now() < until {
         let now = get(shop.app.admin, &format!("/api/v1/payments/{payment}")).await?;
@@ -246,6 +293,21 @@ async fn stay(shop: &Shop) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drivers::builtin;
+
+    #[tokio::test]
+    async fn where_no_serial_line_can_be_simulated_that_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = serial_line(&folder.path().join("no folder")).await;
+        let told = introduction(&missing);
+        assert!(told.contains("two simulated terminals") && told.contains("is left out"), "{told}");
+        assert!(introduction(&serial_line(folder.path()).await).contains("three simulated terminals"));
+        let shop = Shop::open(plan(folder.path(), true, false), folder.path(), builtin()).await.unwrap();
+        assert!(!shop.premises.zvt.contains_key("kiosk"));
+        let unknown = shop.till.send(Sale::new("4", "6.40", "80000001")).await.unwrap();
+        assert_eq!(unknown.code(), "unknown-register");
+        shop.close().await;
+    }
 
     #[test]
     fn other_ports_than_those_of_the_documentation_are_told() {

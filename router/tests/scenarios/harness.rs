@@ -15,7 +15,7 @@ use tillswitch_core::DriverRegistry;
 use tillswitch_core::ledger::{LedgerEntry, standing};
 use tillswitch_http::HttpFactory;
 use tillswitch_zvt::simulator::{Options, Simulator, Step};
-use tillswitch_zvt::{Timing, ZvtTcpFactory};
+use tillswitch_zvt::{Timing, ZvtSerialFactory, ZvtTcpFactory};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
@@ -157,6 +157,7 @@ impl Scene {
 pub fn drivers(timing: Timing) -> DriverRegistry {
     let mut registry = DriverRegistry::new();
     registry.register(HttpFactory);
+    registry.register(ZvtSerialFactory { timing: timing.clone() });
     registry.register(ZvtTcpFactory { timing });
     registry
 }
@@ -165,7 +166,7 @@ pub fn drivers(timing: Timing) -> DriverRegistry {
 pub fn patient() -> Timing {
     let long = Duration::from_secs(10);
     let waits = Timing { completion: long, minute: long, conversation: long * 6, ..Timing::fast() };
-    Timing { answer: long, enquiry: long, record: long, idle_check: long, ..waits }
+    Timing { acknowledgement: long, answer: long, enquiry: long, record: long, idle_check: long, ..waits }
 }
 
 /// A terminal with its ledger in a folder, approving at once.

@@ -20,4 +20,5 @@ mod recovery;
 mod reload;
 mod repeats;
 mod secrets;
+mod serial;
 mod waiting;

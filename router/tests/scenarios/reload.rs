@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use tillswitch::oracle;
 use tillswitch::shop::{Reply, Sale, Till, request};
 use tillswitch_core::Secret;
+use tillswitch_zvt::simulator::Simulator;
 
 use crate::desk::{metric, order, paid, post, wish};
 use crate::harness::*;
 
 /// Changes the configuration file: every text must be there.
-fn edit(scene: &Scene, changes: &[(&str, &str)]) {
+pub fn edit(scene: &Scene, changes: &[(&str, &str)]) {
     let mut text = std::fs::read_to_string(&scene.premises.config).unwrap();
     for (from, to) in changes {
         assert!(text.contains(from), "{from:?} is not in\n{text}");
@@ -32,33 +33,37 @@ fn append(scene: &Scene, lines: &str) {
 }
 
 /// Reloads over the API. The report.
-async fn reload(scene: &Scene) -> Value {
+pub async fn reload(scene: &Scene) -> Value {
     let reply = order(scene, "reload").await;
     assert_eq!((reply.status, reply.word()), (200, "reloaded"), "{}", reply.text);
     reply.body
 }
 
 /// What a reload reports if these terminals were added, changed, removed, or wait.
-fn report(added: &[&str], changed: &[&str], removed: &[&str], waiting: &[&str]) -> Value {
+pub fn report(added: &[&str], changed: &[&str], removed: &[&str], waiting: &[&str]) -> Value {
     json!({ "status": "reloaded", "added": added, "changed": changed, "removed": removed, "waiting": waiting,
             "needs_restart": [] })
 }
 
-fn registrations(scene: &Scene, terminal: &str) -> usize {
+pub fn registrations(scene: &Scene, terminal: &str) -> usize {
     scene.zvt(terminal).commands().iter().filter(|command| *command == "06 00").count()
 }
 
 /// A terminal as it is listed, `null` if it is not.
-async fn listed(scene: &Scene, name: &str) -> Value {
+pub async fn listed(scene: &Scene, name: &str) -> Value {
     let reply = tillswitch::shop::get(scene.app.admin, "/api/v1/terminals").await.unwrap();
     let terminals = reply.body["terminals"].as_array().unwrap();
     terminals.iter().find(|terminal| terminal["name"] == name).cloned().unwrap_or_default()
 }
 
 /// Nothing contradicts anything, where every payment is looked for at the terminal that had its address then: names change.
-async fn end_by_address(scene: Scene) {
+pub async fn end_by_address(scene: Scene) {
+    let address = |terminal: &Simulator| match terminal.device() {
+        Some(device) => device.display().to_string(),
+        None => terminal.addr().to_string(),
+    };
     let names: HashMap<String, &String> =
-        scene.premises.zvt.iter().map(|(name, terminal)| (terminal.addr().to_string(), name)).collect();
+        scene.premises.zvt.iter().map(|(name, terminal)| (address(terminal), name)).collect();
     let mut witnesses = scene.witnesses().await.unwrap();
     for payment in &mut witnesses.payments {
         payment.terminal.name = names[&payment.terminal.identity.address].clone();

@@ -10,6 +10,7 @@ use super::child::Router;
 use super::held::{DOCUMENT, Hold};
 use super::shop::{Shop, held_sale, receipts, settled};
 use crate::harness::{check, one_register, quick, send, until};
+use crate::serial::{on_a_line, one_serial_register};
 
 /// A terminal that is patient while its acknowledgement is held back, and that leaves slips to the router.
 fn plan(folder: &Path, auto_reverse: bool) -> Plan {
@@ -21,7 +22,10 @@ fn plan(folder: &Path, auto_reverse: bool) -> Plan {
 
 /// Kills the router behind a step of its journal.
 async fn killed_behind(hold: Hold, auto_reverse: bool, stands: bool) {
-    let shop = Shop::open(|folder| plan(folder, auto_reverse)).await;
+    killed_in(Shop::open(|folder| plan(folder, auto_reverse)).await, hold, stands).await;
+}
+
+async fn killed_in(shop: Shop, hold: Hold, stands: bool) {
     let mut router = shop.start(Some(hold)).await;
     shop.pay_first().await;
     let sale = held_sale();
@@ -151,6 +155,39 @@ async fn after_the_approval_before_the_answer_at_a_terminal_that_reverses() {
 #[tokio::test]
 async fn after_the_approval_before_the_answer_at_a_terminal_that_keeps_the_booking() {
     killed_behind(Hold::Finished, false, true).await;
+}
+
+/// The same at the end of a serial line.
+async fn killed_on_a_serial_line(hold: Hold, auto_reverse: bool, stands: bool) {
+    let plan = |folder: &Path| {
+        let mut options = Options { auto_reverse, ..on_a_line(folder, "counter") };
+        options.timing.issue_of_goods = Duration::from_secs(20);
+        options.timing.answer = Duration::from_secs(20);
+        one_serial_register(options).terminal_lines("counter", "receipts = \"router\"")
+    };
+    killed_in(Shop::open(plan).await, hold, stands).await;
+}
+
+#[tokio::test]
+async fn on_a_serial_line_before_anything_is_sent() {
+    killed_on_a_serial_line(Hold::Remembered, false, false).await;
+}
+
+#[tokio::test]
+async fn on_a_serial_line_between_recording_and_acknowledging() {
+    killed_on_a_serial_line(Hold::Recorded, true, false).await;
+    killed_on_a_serial_line(Hold::Recorded, false, true).await;
+}
+
+#[tokio::test]
+async fn on_a_serial_line_after_the_acknowledgement() {
+    killed_on_a_serial_line(Hold::Slip, true, true).await;
+    killed_on_a_serial_line(Hold::Slip, false, true).await;
+}
+
+#[tokio::test]
+async fn on_a_serial_line_after_the_approval_before_the_answer() {
+    killed_on_a_serial_line(Hold::Finished, true, true).await;
 }
 
 /// Killed once more in the middle of the start that follows.
