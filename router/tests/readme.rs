@@ -55,6 +55,19 @@ fn the_first_terminal_works_as_written() {
 }
 
 #[test]
+fn a_terminal_on_a_serial_line_works_as_written() {
+    let mut console = Console::open();
+    for block in blocks(&readme(), "console: serial terminal") {
+        for line in block.lines() {
+            console.run(line);
+        }
+    }
+    let printed = console.printed();
+    assert!(printed.contains("counter  ready"), "{printed}");
+    assert!(printed.contains("approved") && printed.contains("1.00"), "{printed}");
+}
+
+#[test]
 fn a_frame_is_explained_as_shown() {
     let command = blocks(&readme(), "console: zvt decode").concat();
     let frame = command.split('\'').nth(1).expect("the frame is quoted");

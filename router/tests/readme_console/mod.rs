@@ -11,6 +11,8 @@ use tillswitch::shop::{get, request};
 
 /// The ports that documents name.
 const PORTS: [&str; 3] = ["5000", "5001", "20007"];
+/// The device that documents name.
+const DEVICE: &str = "/tmp/terminal";
 /// The commands that run in a window of their own until they are stopped.
 const STAY: [&str; 2] = ["serve", "simulate"];
 /// How long a program may take to get ready.
@@ -21,6 +23,7 @@ pub struct Console {
     ports: BTreeMap<&'static str, u16>,
     background: Vec<Child>,
     answers: Vec<String>,
+    printed: String,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -34,6 +37,7 @@ impl Console {
             ports,
             background: Vec::new(),
             answers: Vec::new(),
+            printed: String::new(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
         }
     }
@@ -43,8 +47,14 @@ impl Console {
         &self.answers
     }
 
+    /// What `tillswitch` printed when it ended.
+    pub fn printed(&self) -> &str {
+        &self.printed
+    }
+
     pub fn run(&mut self, line: &str) {
-        let line = self.with_free_ports(line);
+        let device = self.folder.path().join("terminal");
+        let line = self.with_free_ports(line).replace(DEVICE, device.to_str().unwrap());
         let words = words(&line);
         match words[0].as_str() {
             "tillswitch" if STAY.contains(&words[1].as_str()) => self.start(&words[1..]),
@@ -71,6 +81,7 @@ impl Console {
         let output = self.program(arguments).output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{arguments:?} ended with {}:\n{out}{err}", output.status);
+        self.printed += &out;
         if arguments[0] == "init" {
             self.move_listeners();
         }
@@ -99,7 +110,7 @@ impl Console {
         }
         self.background.push(child);
         let until = Instant::now() + READY_WITHIN;
-        let ready = ["listens on", "\"message\":\"ready\""];
+        let ready = ["listens on", "is plugged in at", "\"message\":\"ready\""];
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let (is_log, line) =
