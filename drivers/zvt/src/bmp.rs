@@ -196,6 +196,20 @@ pub(crate) fn encode_decimal_length(length: usize, digits: u32) -> impl Iterator
 
 /// Reads the first field; the field and the bytes behind it.
 pub(crate) fn read_field(bytes: &[u8]) -> Option<(Field, &[u8])> {
+    let (tag, value, rest) = read_value(bytes)?;
+    Some((Field { tag, value: value.into() }, rest))
+}
+
+/// The value of a field as [`crate::fields::Fields::get`] answers it, without a copy. For what is long: slips.
+pub(crate) fn find_value(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let fields = std::iter::successors(read_value(bytes), |(_, _, rest)| read_value(rest));
+    let mut values = fields.filter(|(found, ..)| *found == tag).map(|(_, value, _)| value);
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
+}
+
+/// The tag of the first field, its value and the bytes behind it.
+fn read_value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (length, header) = match lookup(tag)?.length {
         Length::Fixed(length) => (length, 0),
@@ -203,8 +217,8 @@ pub(crate) fn read_field(bytes: &[u8]) -> Option<(Field, &[u8])> {
         Length::Lllvar => (read_decimal_length(rest, 3)?, 3),
         Length::Tlv => tlv::read_length(rest)?,
     };
-    let value = rest.get(header..header + length)?.into();
-    Some((Field { tag, value }, &rest[header + length..]))
+    let (value, rest) = rest.get(header..)?.split_at_checked(length)?;
+    Some((tag, value, rest))
 }
 
 /// Appends a field: its tag, its length where it has one, its value.
@@ -255,6 +269,18 @@ mod tests {
         check(&[0x60, 0xF0, 0xF5, 0xF3, 0x00], None);
         check(&[0x06, 0x82, 0xFF], None);
         check(&[0x07, 0x00], None);
+    }
+
+    #[test]
+    fn a_value_is_found_as_the_fields_have_it() {
+        fn check(bytes: &[u8], expected: Option<&[u8]>) {
+            assert_eq!(find_value(bytes, tag::TLV), expected);
+            assert_eq!(crate::fields::Fields::parse(bytes).get(tag::TLV), expected);
+        }
+        check(&[0x27, 0x00, 0x06, 0x02, 0x24, 0x00, 0x07], Some(&[0x24, 0x00]));
+        check(&[0x06, 0x00, 0x06, 0x00], Some(&[]));
+        check(&[0x06, 0x00, 0x06, 0x02, 0x24, 0x00], None);
+        check(&[0x07, 0x06, 0x00], None);
     }
 
     #[test]

@@ -59,19 +59,12 @@ impl Charset {
     /// assert_eq!(Charset::Iso8859_2.decode(b"\xC4\0"), "Ä");
     /// ```
     pub fn decode(self, bytes: &[u8]) -> String {
+        let Some(characters) = self.characters() else {
+            return readable(bytes.len(), String::from_utf8_lossy(bytes).chars());
+        };
         // What ASCII lacks takes two or three bytes.
         let more = bytes.iter().filter(|byte| !byte.is_ascii()).count();
-        let mut text = Readable { text: String::with_capacity(bytes.len() + 2 * more), after_return: false };
-        if self == Self::Utf8 {
-            String::from_utf8_lossy(bytes).chars().for_each(|character| text.push(character));
-            return text.text;
-        }
-        let mut rest = bytes;
-        while let Some((special, after)) = text.push_printable(self, rest) {
-            text.push(self.character(special));
-            rest = after;
-        }
-        text.text
+        readable(bytes.len() + 2 * more, bytes.iter().map(|byte| characters[usize::from(*byte)]))
     }
 
     /// The text, taken for UTF-8 where it can be nothing else: Feig terminals write some texts so, whatever was agreed.
@@ -88,78 +81,88 @@ impl Charset {
 
     /// The bytes of a text. Characters that the set lacks become `?`.
     pub fn encode(self, text: &str) -> Vec<u8> {
+        match self.characters() {
+            None => text.as_bytes().to_vec(),
+            Some(characters) => text.chars().map(|character| byte(characters, character)).collect(),
+        }
+    }
+
+    /// The characters of all bytes. UTF-8 has more of them than bytes.
+    fn characters(self) -> Option<&'static Characters> {
         match self {
-            Self::Utf8 => text.as_bytes().to_vec(),
-            _ => text.chars().map(|character| self.byte(character)).collect(),
+            Self::Ascii => Some(&ALL_ASCII),
+            Self::Iso8859_1 => Some(&ALL_ISO_8859_1),
+            Self::Iso8859_2 => Some(&ALL_ISO_8859_2),
+            Self::Iso8859_15 => Some(&ALL_ISO_8859_15),
+            Self::Cp437 => Some(&ALL_CP437),
+            Self::Zvt7Bit => Some(&ALL_ZVT_7_BIT),
+            Self::Utf8 => None,
         }
-    }
-
-    fn character(self, byte: u8) -> char {
-        let found = match self {
-            Self::Zvt7Bit => zvt_7_bit(byte),
-            _ if byte < 0x80 => Some(char::from(byte)),
-            Self::Cp437 => Some(CP437[usize::from(byte - 0x80)]),
-            Self::Iso8859_1 => Some(char::from(byte)),
-            Self::Iso8859_2 => Some(upper_half(&ISO_8859_2, byte)),
-            Self::Iso8859_15 => Some(upper_half(&ISO_8859_15, byte)),
-            Self::Ascii | Self::Utf8 => None,
-        };
-        found.unwrap_or(char::REPLACEMENT_CHARACTER)
-    }
-
-    fn byte(self, character: char) -> u8 {
-        match u8::try_from(character) {
-            Ok(byte) if self.character(byte) == character => return byte,
-            _ => {}
-        }
-        (0..=u8::MAX).find(|byte| self.character(*byte) == character).unwrap_or(b'?')
     }
 }
 
-/// A text without the characters that steer a screen; a line's end is `\n`, however it was written.
-struct Readable {
-    text: String,
-    after_return: bool,
+/// The byte of a character, `?` when the set lacks it.
+fn byte(characters: &Characters, character: char) -> u8 {
+    let is_same = |byte: &u8| characters[usize::from(*byte)] == character;
+    let of_latin_1 = u8::try_from(character).ok().filter(is_same);
+    of_latin_1.or_else(|| (0..=u8::MAX).find(is_same)).unwrap_or(b'?')
 }
 
-impl Readable {
-    fn push(&mut self, character: char) {
-        match character {
-            '\n' if self.after_return => {}
-            '\r' | '\n' => self.text.push('\n'),
-            _ if character.is_control() => {}
-            _ => self.text.push(character),
+/// The text without the characters that steer a screen; a line's end is `\n`, however it was written.
+///
+/// `size` is how many bytes it takes at most, but for replaced characters.
+fn readable(size: usize, characters: impl Iterator<Item = char>) -> String {
+    let mut text = String::with_capacity(size);
+    let mut before = ' ';
+    for character in characters {
+        if !character.is_control() {
+            text.push(character);
+        } else if character == '\r' || character == '\n' && before != '\r' {
+            text.push('\n');
         }
-        self.after_return = character == '\r';
+        before = character;
     }
-
-    /// Appends the printable ASCII in front, which is most of every text and the same in all sets but one, in one go.
-    /// Returns the byte that is something else, and what follows it.
-    fn push_printable<'a>(&mut self, charset: Charset, bytes: &'a [u8]) -> Option<(u8, &'a [u8])> {
-        let is_printable = |byte: &u8| charset != Charset::Zvt7Bit && (0x20..0x7F).contains(byte);
-        let count = bytes.iter().position(|byte| !is_printable(byte)).unwrap_or(bytes.len());
-        let (printable, rest) = bytes.split_at(count);
-        if let (Ok(printable), true) = (std::str::from_utf8(printable), count > 0) {
-            self.text.push_str(printable);
-            self.after_return = false;
-        }
-        rest.split_first().map(|(special, after)| (*special, after))
-    }
+    text
 }
 
-fn upper_half(characters: &[char; 96], byte: u8) -> char {
-    match byte.checked_sub(0xA0) {
-        Some(place) => characters[usize::from(place)],
-        // 80 to 9F are control characters in every ISO-8859 set.
-        None => char::from(byte),
+/// The characters of all bytes: a slip is read by one look for each of its characters.
+type Characters = [char; 256];
+
+static ALL_ASCII: Characters = with_upper_end(&[char::REPLACEMENT_CHARACTER; 128]);
+static ALL_ISO_8859_1: Characters = with_upper_end(&[]);
+static ALL_ISO_8859_2: Characters = with_upper_end(&ISO_8859_2);
+static ALL_ISO_8859_15: Characters = with_upper_end(&ISO_8859_15);
+static ALL_CP437: Characters = with_upper_end(&CP437);
+static ALL_ZVT_7_BIT: Characters = zvt_7_bit();
+
+/// ISO-8859-1 with another end. In every ISO-8859 set 80 to 9F are control characters.
+const fn with_upper_end(upper_end: &[char]) -> Characters {
+    let mut characters = ['\0'; 256];
+    let mut place = 0;
+    while place < 256 {
+        let lower = 256 - upper_end.len();
+        characters[place] = if place < lower { place as u8 as char } else { upper_end[place - lower] };
+        place += 1;
     }
+    characters
 }
 
-fn zvt_7_bit(byte: u8) -> Option<char> {
+const fn zvt_7_bit() -> Characters {
+    let mut characters = with_upper_end(&[]);
+    characters[0x7F] = ' ';
+    let mut row = 0;
+    while row < ZVT_7_BIT.len() {
+        let (place, character) = ZVT_7_BIT[row];
+        characters[place as usize] = character;
+        row += 1;
+    }
     // The top bit sounds a beep and does not belong to the character.
-    let byte = byte & 0x7F;
-    let special = ZVT_7_BIT.iter().find(|(at, _)| *at == byte).map(|(_, character)| *character);
-    special.or(Some(if byte == 0x7F { ' ' } else { char::from(byte) }))
+    let mut place = 0;
+    while place < 128 {
+        characters[place + 128] = characters[place];
+        place += 1;
+    }
+    characters
 }
 
 #[cfg(test)]

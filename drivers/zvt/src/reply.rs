@@ -224,7 +224,7 @@ impl Reply {
             control::ABORT => Self::Abort(Abort::parse(data)),
             control::PRINT_LINE => Self::PrintLine(PrintLine::parse(data, charset)),
             control::PRINT_BLOCK => {
-                Self::PrintBlock(PrintBlock::parse(Fields::parse(data).get(tag::TLV).unwrap_or_default(), charset))
+                Self::PrintBlock(PrintBlock::parse(bmp::find_value(data, tag::TLV).unwrap_or_default(), charset))
             }
             control::SET_CLOCK => Self::set_clock(&Fields::parse(data)),
             control::DISPLAY_TEXT => Self::display_text(&Fields::parse(data), charset),

@@ -3,6 +3,9 @@
 use crate::charset::Charset;
 use crate::tlv::{self, Tlv, tag};
 
+/// How many bytes a line of a slip takes on average, or a little less: the lines of a block get their room at once.
+const BYTES_OF_A_LINE: usize = 24;
+
 /// Whom a slip is for (tag 1F07).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlipKind {
@@ -160,6 +163,7 @@ impl PrintBlock {
     }
 
     fn append(&mut self, texts: &[u8], charset: Charset) {
+        self.lines.reserve(texts.len() / BYTES_OF_A_LINE);
         let mut attribute = LineAttribute::default();
         let mut objects = tlv::objects(texts, Some(tag::PRINT_TEXTS)).peekable();
         while let Some((tag, value)) = objects.next() {
