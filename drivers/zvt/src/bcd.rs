@@ -45,7 +45,7 @@ pub fn from_digits<const N: usize>(digits: &str) -> Option<[u8; N]> {
 pub fn to_digits(bytes: &[u8]) -> Option<String> {
     let mut digits = String::with_capacity(2 * bytes.len());
     for nibble in nibbles(bytes) {
-        digits.push(char::from_digit(nibble.into(), 10)?);
+        digits.push((nibble <= 9).then(|| char::from(b'0' + nibble))?);
     }
     Some(digits).filter(|digits| !digits.is_empty())
 }

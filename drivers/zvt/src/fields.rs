@@ -226,7 +226,7 @@ impl Fields {
     }
 
     fn text(&self, tag: u8, charset: Charset) -> Option<String> {
-        without_padding(&charset.decode(self.get(tag)?))
+        without_padding(charset.decode(self.get(tag)?))
     }
 
     fn long_card_type(&self) -> Option<u16> {
@@ -237,8 +237,9 @@ impl Fields {
 }
 
 /// `None` when nothing is left.
-fn without_padding(text: &str) -> Option<String> {
-    Some(text.trim_end()).filter(|text| !text.is_empty()).map(str::to_owned)
+fn without_padding(mut text: String) -> Option<String> {
+    text.truncate(text.trim_end().len());
+    Some(text).filter(|text| !text.is_empty())
 }
 
 impl fmt::Debug for Fields {
