@@ -3,7 +3,7 @@
 use tillswitch_core::{Currency, Money};
 
 use super::Place;
-use super::text::{bytes_are_text, holds_card_number, without_numbers};
+use super::text::{bytes_are_text, holds_card_number, letters_tell_a_number, without_numbers};
 use crate::apdu::ControlField;
 use crate::bcd;
 use crate::bmp::{self, Encoding};
@@ -172,6 +172,9 @@ fn masked_text(form: Form, bytes: &[u8], context: &Context) -> Shown {
     let (value, has_hidden) = without_numbers(&text(form, bytes, context));
     let shows_bytes = !has_hidden && bytes_are_text(bytes, context.charset);
     let raw = if shows_bytes { hex(bytes) } else { "*".repeat(2 * bytes.len()) };
+    // Whoever has the letters has the bytes again, and with them the digits.
+    let tells_number = !shows_bytes && letters_tell_a_number(bytes, context.charset);
+    let value = if tells_number { format!("‹text,{}›", bytes.len()) } else { value };
     Shown { raw, value: Some(value).filter(|value| !value.is_empty()), details: Vec::new(), masked: !shows_bytes }
 }
 
