@@ -93,6 +93,11 @@ impl Connection {
         self.transport.is_open()
     }
 
+    /// Whether a message can get lost while the line stays.
+    pub fn loses_messages(&self) -> bool {
+        self.transport.loses_messages()
+    }
+
     /// The terminal id of the registration.
     pub fn terminal_id(&self) -> Option<String> {
         self.registered.as_ref()?.terminal_id.clone()

@@ -182,6 +182,7 @@ impl ZvtDriver {
             previous: self.connection.learnt.clone(),
             charset: self.connection.charset(),
             enquiries: self.connection.timing.enquiries_after_failure(),
+            line_loses_messages: self.connection.loses_messages(),
         });
         let end = self.connection.lead(&mut payment, &mut Audience::Session(session)).await;
         if let Some((date, time)) = payment.clock() {

@@ -41,6 +41,8 @@ pub(crate) struct Asked {
     pub charset: Charset,
     /// How often 05 01 may be asked in one silence after a failed 04 0F.
     pub enquiries: u32,
+    /// Whether a message can get lost while the line stays, so that readiness does not prove that all was told.
+    pub line_loses_messages: bool,
 }
 
 /// The conversation about one payment: 06 01, 06 31 or 06 30.
@@ -203,6 +205,9 @@ impl Payment {
             // "Too late" to our 06 B0, or "busy" to our 05 01: the payment goes on.
             Stage::Running | Stage::Recording(_) | Stage::Ended => {
                 self.answers_owed = self.answers_owed.saturating_sub(1);
+                if is_busy(code) {
+                    self.went_on_unheard();
+                }
                 // With a 06 B0 about, nobody can tell whose answer it is.
                 if self.abort != AbortWish::Sent {
                     self.enquiries_open = self.enquiries_open.saturating_sub(1);
@@ -338,15 +343,23 @@ impl Payment {
         // If that was the payment's own, a result is missing, however ready the PT is afterwards.
         self.contradicted |= status.is_none() && self.carried_on;
         match (status, &self.heard) {
-            // A line that gives up a message after its last repetition loses it, and is no worse for it: a PT that has gone on
-            // and is ready without a result may have told an approval.
             (Some(terminal_status::READY), Heard::Failed(_)) | (None, Heard::Approved(_)) => {
-                let end = self.verdict_of_own_completion();
+                let end = self.verdict_of_readiness();
                 self.acknowledge_and_finish(end)
             }
-            (Some(_), Heard::Failed(_) | Heard::Approved(_) | Heard::Nothing)
-            | (None, Heard::Failed(_) | Heard::Nothing) => self.acknowledge(),
+            (Some(_), Heard::Failed(_)) => {
+                self.went_on_unheard();
+                self.acknowledge()
+            }
+            (Some(_), Heard::Approved(_) | Heard::Nothing) | (None, Heard::Failed(_) | Heard::Nothing) => {
+                self.acknowledge()
+            }
         }
+    }
+
+    /// The PT is at work although its last word was an error. On a line that loses messages, its next word may have been lost.
+    fn went_on_unheard(&mut self) {
+        self.carried_on |= self.asked.line_loses_messages && matches!(self.heard, Heard::Failed(_));
     }
 
     fn aborted(&mut self, abort: &Abort) -> Actions {
@@ -355,6 +368,7 @@ impl Payment {
             // Some PTs say "busy" to a 05 01 so: the payment goes on.
             Stage::Running | Stage::Recording(_) | Stage::Ended if self.enquiries_open > 0 && is_busy(abort.code) => {
                 self.enquiries_open -= 1;
+                self.went_on_unheard();
                 self.acknowledge()
             }
             Stage::Running | Stage::Recording(_) | Stage::Ended => {

@@ -63,6 +63,7 @@ impl<'a> Transcript<'a> {
     fn begin(name: &'a str, line: &str) -> Transcript<'a> {
         let (line, wish) = line.split_once(", ").unwrap_or((line, ""));
         let accept_partial = wish == "less is fine";
+        let line_loses_messages = wish == "on a serial line";
         let previous = wish.strip_prefix("after ").map(|receipt| Learnt {
             receipt: Some(receipt.into()),
             trace: Some("000086".into()),
@@ -87,6 +88,7 @@ impl<'a> Transcript<'a> {
             previous,
             charset: Charset::Cp437,
             enquiries: 36,
+            line_loses_messages,
         });
         let wishes = payment.start().into();
         Transcript { name, line: 1, payment, wishes, wait: None, ended: false }

@@ -19,6 +19,12 @@ impl Payment {
         }
     }
 
+    /// Readiness in answer to 05 01, which stands for 06 0F. A line that gives a message up after its last repetition goes on
+    /// without it: a PT that was at work after the error and tells no result may have told an approval.
+    pub(super) fn verdict_of_readiness(&self) -> End {
+        if self.asked.line_loses_messages { self.verdict_of_own_completion() } else { self.verdict_of_completion() }
+    }
+
     /// 06 0F, or the readiness that stands for it.
     pub(super) fn verdict_of_completion(&self) -> End {
         match (&self.sent_back, &self.heard) {

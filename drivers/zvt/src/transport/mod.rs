@@ -68,6 +68,12 @@ pub trait Transport: Send {
         true
     }
 
+    /// Whether the PT may give a message up, after its last repetition, and go on with the next one. Never, where a lost message
+    /// is a lost line.
+    fn loses_messages(&self) -> bool {
+        false
+    }
+
     /// How many frames had to be sent again since this was asked last. Never, where another layer sees to that.
     fn repetitions(&mut self) -> u32 {
         0

@@ -196,6 +196,10 @@ impl Transport for SerialTransport {
         false
     }
 
+    fn loses_messages(&self) -> bool {
+        true
+    }
+
     fn repetitions(&mut self) -> u32 {
         std::mem::take(&mut self.repetitions)
     }
