@@ -86,7 +86,10 @@ fn make_raw(device: &Path) -> io::Result<()> {
 
 fn make_link(device: &Path, link: &Path) -> io::Result<()> {
     match std::fs::read_link(link) {
-        Ok(target) if target.starts_with("/dev/pts") && !target.exists() => std::fs::remove_file(link)?,
+        // The number of a device that is gone is the first that is given again, so the old link may name the new device.
+        Ok(target) if target.starts_with("/dev/pts") && (target == device || !target.exists()) => {
+            std::fs::remove_file(link)?;
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Ok(_) | Err(_) => {
             let message = format!("{} is there already, and not left behind by a simulated terminal", link.display());
@@ -145,5 +148,34 @@ impl ByteStream for PtyStream {
 
     fn was_reset(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_link_that_a_killed_run_left_behind_is_replaced_also_when_its_number_came_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let pty = Pty::plug_in(&folder.path().join("first")).unwrap();
+        for left_behind in [pty.device.as_path(), Path::new("/dev/pts/no-such-device")] {
+            let link = folder.path().join("second");
+            symlink(left_behind, &link).unwrap();
+            make_link(&pty.device, &link).unwrap();
+            assert_eq!(std::fs::read_link(&link).unwrap(), pty.device);
+            std::fs::remove_file(&link).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_others_have_at_that_place_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("terminal");
+        let pty = Pty::plug_in(&link).unwrap();
+        let error = Pty::plug_in(&link).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_link(&link).unwrap(), pty.device);
     }
 }
