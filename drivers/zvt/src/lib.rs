@@ -30,7 +30,7 @@
 //! | `sequence` | How does a payment's conversation go? The state machine that decides about money. |
 //! | `enquiry` | How does the conversation about any other command go? |
 //! | `conversation` | What goes in and out of a conversation, and how is it led over a line? |
-//! | `transport` | What can a line to a PT do? TCP. |
+//! | `transport` | What can a line to a PT do? TCP, plain or encrypted, and the serial line. |
 //! | `connection` | How is the line opened, registered on, checked and kept? |
 //! | `day` | What did an end of day report, in the words of core? |
 //! | `card_numbers` | Which digits of a printed line are a card number? |

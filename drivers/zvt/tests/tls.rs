@@ -141,9 +141,11 @@ async fn what_is_wrong_with_the_certificate_is_said_with_the_way_out() {
     let (expired, issuer) = issued(&["127.0.0.1"], long_expired);
     let (stranger, _) = self_made(&["127.0.0.1"], |_| {});
     let (_, another) = self_made(&["127.0.0.1"], |_| {});
+    let (own_issuer, issuer_of_it) = issued(&["127.0.0.1"], as_an_issuer);
     for (encryption, trusted, what, remedy) in [
         (expired, issuer, "has expired", "clock"),
         (stranger, another, "nobody known has issued", "ca = \"terminal.pem\""),
+        (own_issuer, issuer_of_it, "none for a server", "ca = \"terminal.pem\""),
     ] {
         let counter = Counter::open(Some(encryption)).await;
         let reason = refusal(&counter.trusting(&trusted)).await;

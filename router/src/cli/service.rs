@@ -10,7 +10,7 @@ use super::client::work::{WorkArgs, work};
 pub struct ServiceArgs {
     #[command(flatten)]
     work: WorkArgs,
-    /// The service, such as diagnosis, keypad-lock or keypad-unlock
+    /// The service: a ZVT terminal knows diagnosis, initialisation, keypad-lock and keypad-unlock
     #[arg(value_name = "NAME")]
     name: String,
 }

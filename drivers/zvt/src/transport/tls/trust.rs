@@ -161,6 +161,8 @@ fn mistrusted(why: &CertificateError, name: &ServerName<'_>) -> String {
         E::NotValidYet | E::NotValidYetContext { .. } => {
             "its certificate is not valid yet; look at the clocks of this machine and of the terminal".into()
         }
+        // What `openssl req -x509` makes is an issuer's certificate, which no server may show.
+        E::Other(_) => format!("it made its certificate itself, or that is none for a server; {CA_REMEDY}"),
         other => format!("its certificate is faulty ({other}); {CA_REMEDY}"),
     }
 }
