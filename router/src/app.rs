@@ -24,7 +24,7 @@ use crate::life::Life;
 use crate::live::Live;
 use crate::metrics::{JournalMetrics, Layout, Listener, Metrics};
 use crate::reload::Reloader;
-use crate::server::{self, Counted, Limits};
+use crate::server::{self, Callers, Counted, Limits};
 use crate::terminals::Terminals;
 
 /// How often what was observed is sorted into its buckets.
@@ -160,9 +160,10 @@ impl App {
         closed: watch::Receiver<Option<Instant>>,
     ) {
         let latest = self.config.clone();
-        let intake = Intake::new(latest.clone(), self.life.clone(), self.terminals.clone());
+        let callers = Callers::default();
+        let intake = Intake::new(latest.clone(), self.life.clone(), self.terminals.clone(), callers.clone());
         let desk = Desk::new(latest.clone(), self.life.clone(), self.terminals.clone());
-        let limits = Limits { max_connections: config.server.max_connections, ..Limits::default() };
+        let limits = Limits::for_strangers(config.server.max_connections);
         let outside = server::routes(server::public::routes(&config.webhook.path, intake.clone()));
         let calls = server::admin::Admin {
             config: latest,
@@ -178,10 +179,11 @@ impl App {
         let counted = |listener| Counted::new(server::Plain, self.life.metrics.clone(), listener);
         let (clients, operators) = (counted(Listener::Public), counted(Listener::Admin));
         self.listeners.push(tokio::spawn(async move {
-            server::serve_with(public, clients, outside, limits, deadline(closing)).await;
+            server::serve_with(public, clients, outside, limits, callers, deadline(closing)).await;
         }));
         self.listeners.push(tokio::spawn(async move {
-            server::serve_with(admin, operators, inside, Limits::default(), deadline(closed)).await;
+            let (limits, nobody) = (Limits::default(), Callers::default());
+            server::serve_with(admin, operators, inside, limits, nobody, deadline(closed)).await;
         }));
     }
 

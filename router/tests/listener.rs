@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use tillswitch::server::{Accept, Delivered, Drained, Limits, Transport, routes, serve, serve_with};
+use tillswitch::server::{Accept, Callers, Delivered, Drained, Limits, Transport, routes, serve, serve_with};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -593,7 +593,7 @@ async fn something_can_be_put_around_a_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let echo = routes(warp::path::param().map(|text: String| text));
-    let serving = serve_with(listener, Greeting, echo, quick(), std::future::pending());
+    let serving = serve_with(listener, Greeting, echo, quick(), Callers::default(), std::future::pending());
     let server = tokio::spawn(serving);
     client.write_all(&wire("GET /hello HTTP/1.1|Host: a|Connection: close||")).await.unwrap();
     let answer = read_to_end(&mut client).await;
@@ -634,5 +634,114 @@ async fn an_answer_that_breaks_off_is_not_delivered() {
     let server = tokio::spawn(serve(listener, broken, quick(), std::future::pending()));
     client.write_all(&wire("GET / HTTP/1.1|Host: a||")).await.unwrap();
     assert_eq!(soon(delivered.recv()).await, Some(false));
+    server.abort();
+}
+
+/// As many clients as there are places, none of which sends a whole request.
+async fn fill(server: &Server, text: &str, count: usize) -> Vec<TcpStream> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = server.connect().await;
+        client.write_all(&wire(text)).await.unwrap();
+        clients.push(client);
+    }
+    clients
+}
+
+/// Nobody is locked out by clients that only hold a place: whatever they stop at, they give way, long before their time.
+#[tokio::test]
+async fn whoever_only_holds_a_place_gives_way_to_a_request() {
+    let patient = Limits { header_deadline: PATIENCE, body_deadline: PATIENCE, idle: PATIENCE, ..quick() };
+    let request = "POST /echo HTTP/1.1|Host: a|Connection: close|Content-Length: 2||ok";
+    for (case, told) in [
+        ("", 503),
+        ("POST /echo HTT", 503),
+        ("POST /echo HTTP/1.1|Host: a|", 503),
+        ("POST /echo HTTP/1.1|Host: a|Content-Length: 5||he", 503),
+        ("POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|he", 503),
+        // It was answered and rests, or closes slowly: it is closed without further words.
+        ("GET /nothing HTTP/1.1|Host: a||", 404),
+        ("GET /nothing HTTP/1.1|Host: a|Connection: close||", 404),
+        ("nonsense||", 400),
+    ] {
+        let server = start(Limits { max_connections: 4, linger: PATIENCE, ..patient.clone() }).await;
+        let mut held = fill(&server, case, 4).await;
+        let began = Instant::now();
+        for _ in 0..4 {
+            soon(async { while !server.ask(request).await.ends_with("ok") {} }).await;
+        }
+        let answer = read_to_end(&mut held[0]).await;
+        assert!(began.elapsed() < PATIENCE / 2, "{case:?} kept its place");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {told} ")), "{case:?}: {answer}");
+        assert_eq!(answer.matches("cache-control").count(), 1, "{case:?}: {answer}");
+        if told == 503 {
+            assert_error(case, &answer, 503, "too-many");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_being_answered_never_gives_way() {
+    let mut server = start(Limits { max_connections: 2, ..quick() }).await;
+    let mut running = server.begin_slow().await;
+    let request = "POST /echo HTTP/1.1|Host: a|Content-Length: 2||ok";
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        let mut other = server.connect().await;
+        other.write_all(&wire(request)).await.unwrap();
+        read_until(&mut other, "ok").await;
+        others.push(other);
+    }
+    server.release.notify_one();
+    read_until(&mut running, "done").await;
+    assert_eq!(soon(server.delivered.recv()).await, Some(true));
+}
+
+/// A client that asks for more and more and reads nothing gives way too.
+#[tokio::test]
+async fn an_answer_that_nobody_reads_keeps_no_place() {
+    let size = 32 << 20;
+    let server = start(Limits { max_connections: 1, max_body: size, body_deadline: PATIENCE, ..quick() }).await;
+    let mut deaf = server.connect().await;
+    deaf.write_all(&wire(&format!("POST /echo HTTP/1.1|Host: a|Content-Length: {size}||"))).await.unwrap();
+    deaf.write_all(&vec![b'x'; size]).await.unwrap();
+    let request = "POST /echo HTTP/1.1|Host: a|Connection: close|Content-Length: 2||ok";
+    let began = Instant::now();
+    soon(async { while !server.ask(request).await.ends_with("ok") {} }).await;
+    assert!(began.elapsed() < Limits::default().write_stall / 2);
+}
+
+/// One stranger's address has a share of the places; the rest is for the others, and for itself once it is known.
+#[tokio::test]
+async fn a_stranger_has_a_share_of_the_places() {
+    let limits = Limits { max_per_stranger: 2, max_connections: 8, ..quick() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let callers = Callers::default();
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let stay = routes(warp::path::end().then(move || {
+        let _ = begin.send(());
+        std::future::pending::<&str>()
+    }));
+    let serving =
+        serve_with(listener, tillswitch::server::Plain, stay, limits, callers.clone(), std::future::pending());
+    let server = tokio::spawn(serving);
+    let come = || async {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(&wire("GET / HTTP/1.1|Host: a||")).await.unwrap();
+        client
+    };
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(come().await);
+        soon(begun.recv()).await.unwrap();
+    }
+    assert_error("a third", &read_to_end(&mut come().await).await, 503, "too-many");
+    callers.vouch(address.into());
+    for _ in 0..6 {
+        held.push(come().await);
+        soon(begun.recv()).await.unwrap();
+    }
+    assert_error("a ninth", &read_to_end(&mut come().await).await, 503, "too-many");
     server.abort();
 }

@@ -30,6 +30,7 @@ use crate::journal::{Admission, Begun, JournalError, NewPayment, Payment, Repeat
 use crate::life::Life;
 use crate::live::{Entry, Progress, Waiter};
 use crate::metrics::Stage;
+use crate::server::{Callers, Origin};
 use crate::terminals::{Job, Place, Refusal, Terminal, Terminals};
 use event::{CreatedAt, Event, PaymentEvent, Reading};
 use signature::Verified;
@@ -37,6 +38,8 @@ use turn::Turns;
 
 /// How long a terminal has to stop after it was asked to, before the answer is `pending`.
 const ABORT_GRACE: Duration = Duration::from_secs(10);
+/// How old a signature may be that makes its sender's address known.
+const FRESH: Duration = Duration::from_secs(5 * 60);
 
 /// What turns webhooks into payments. Cheap to clone.
 #[derive(Clone)]
@@ -48,6 +51,7 @@ pub struct Intake {
     life: Life,
     terminals: Arc<Terminals>,
     turns: Turns,
+    callers: Callers,
 }
 
 /// An answer, and the payment whose approval it tells.
@@ -68,16 +72,16 @@ struct Received {
 
 impl Intake {
     /// One for a configuration and its running terminals.
-    pub fn new(latest: Arc<ArcSwap<Config>>, life: Life, terminals: Arc<Terminals>) -> Intake {
-        Intake { config: latest.load_full(), latest, life, terminals, turns: Turns::default() }
+    pub fn new(latest: Arc<ArcSwap<Config>>, life: Life, terminals: Arc<Terminals>, callers: Callers) -> Intake {
+        Intake { config: latest.load_full(), latest, life, terminals, turns: Turns::default(), callers }
     }
 
     /// Answers a webhook. May be dropped at any time: the payment goes on without it, because everything happens in a task
     /// of its own. Between the journal's commit and the terminal's task nothing may be lost.
-    pub async fn answer(&self, headers: HeaderMap, body: Bytes) -> Told {
+    pub async fn answer(&self, origin: Origin, headers: HeaderMap, body: Bytes) -> Told {
         let received = Received { wall: SystemTime::now(), instant: Instant::now() };
         let intake = Intake { config: self.latest.load_full(), ..self.clone() };
-        let handled = tokio::spawn(async move { intake.handle(&headers, body, received).await }).await;
+        let handled = tokio::spawn(async move { intake.handle(origin, &headers, body, received).await }).await;
         let told = match handled {
             Ok(Ok(told)) => told,
             Ok(Err(answer)) => without(answer),
@@ -107,8 +111,17 @@ impl Intake {
         self.life.journal.answer_delivered(id);
     }
 
-    async fn handle(&self, headers: &HeaderMap, body: Bytes, received: Received) -> Result<Told, Answer> {
+    async fn handle(
+        &self,
+        origin: Origin,
+        headers: &HeaderMap,
+        body: Bytes,
+        received: Received,
+    ) -> Result<Told, Answer> {
         let verified = self.verify(headers, body)?;
+        if is_fresh(&verified, received.wall) {
+            self.callers.vouch(origin);
+        }
         let payment = match self.read(&verified)? {
             Event::Payment(payment) => payment,
             Event::Ignored(why) => {
@@ -455,6 +468,13 @@ fn conflict(code: Code, first: &Payment) -> Answer {
     };
     tracing::warn!(payment = %id, %code, "webhook refused: {message}");
     Answer::conflict(code, message, first)
+}
+
+/// Whether a request was signed just now. A captured one, sent again later, makes nobody known. Where nothing is signed,
+/// whoever gets through may start payments anyway.
+fn is_fresh(verified: &Verified, now: SystemTime) -> bool {
+    let now = jiff::Timestamp::try_from(now).map_or(0, jiff::Timestamp::as_second);
+    verified.timestamp.is_none_or(|signed| now.abs_diff(signed) <= FRESH.as_secs())
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -1,6 +1,6 @@
 //! What happens on one connection, from its first byte to its end?
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::delivery::reached;
 use super::exchange::{End, Handler, answer};
 use super::fault::{Fault, Unread};
 use super::head::{Framing, Head};
+use super::places::Place;
 use super::wire::{Transport, Wire};
 use super::{Limits, body, head};
 
@@ -24,27 +25,42 @@ pub(super) struct Connection<S> {
     pub(super) limits: Arc<Limits>,
     /// Becomes true when the server stops.
     pub(super) closing: watch::Receiver<bool>,
+    /// The client has begun a request, or just came to do so, and nothing was answered yet.
+    pub(super) owes_words: bool,
 }
 
 impl<S: Transport> Connection<S> {
-    /// Answers requests, one after the other, until one side has had enough.
-    pub(super) async fn run<H: Handler>(mut self, handler: &H, accepted: Instant) {
+    /// Answers requests, one after the other, until one side has had enough. May be dropped whenever the place waits.
+    pub(super) async fn run<H: Handler>(&mut self, handler: &H, place: &Place, accepted: Instant) {
         let mut first = Some(accepted);
         loop {
-            match self.next_request(first.take()).await {
-                Ok(request) => {
-                    if self.exchange(request, handler).await.is_break() {
+            let request = place.waiting(self.next_request(first.take())).await;
+            match request {
+                Ok(request) if place.works() => {
+                    self.owes_words = false;
+                    if self.exchange(request, handler, place).await.is_break() {
                         return;
                     }
                 }
-                Err(Unread::Refused(fault)) => return self.refuse(fault).await,
+                // It came a moment too late: a newcomer has the place already. Whoever runs this is about to be told.
+                Ok(_) => return pending().await,
+                Err(Unread::Refused(fault)) => return place.waiting(self.refuse(fault)).await,
                 Err(Unread::Gone) => return,
             }
         }
     }
 
+    /// Ends a connection whose place a newcomer has got: with a word if a request was expected, because a client that has
+    /// sent half of one should know that it was not read, and without if it only rested.
+    pub(super) async fn give_way(&mut self) {
+        if self.owes_words {
+            self.refuse(Fault::TooMany).await;
+        }
+    }
+
     /// Says why nothing else is served here, and closes.
-    pub(super) async fn refuse(mut self, fault: Fault) {
+    pub(super) async fn refuse(&mut self, fault: Fault) {
+        self.owes_words = false;
         tracing::debug!(peer = %self.peer, ?fault, "request refused");
         self.wire.stream.refused(fault.status().as_u16(), fault.code());
         let text = fault.to_wire(&self.limits);
@@ -56,6 +72,7 @@ impl<S: Transport> Connection<S> {
     /// A whole request, in the form that hyper gets.
     async fn next_request(&mut self, accepted: Option<Instant>) -> Result<Bytes, Unread> {
         self.first_byte(accepted).await?;
+        self.owes_words = true;
         let start = accepted.unwrap_or_else(Instant::now);
         let deadline = start + self.limits.header_deadline;
         let head = within(deadline, Fault::SlowHead, head::read(&mut self.wire, &self.limits)).await?;
@@ -90,10 +107,10 @@ impl<S: Transport> Connection<S> {
         body::read(&mut self.wire, head.framing, &self.limits).await
     }
 
-    async fn exchange<H: Handler>(&mut self, request: Bytes, handler: &H) -> ControlFlow<()> {
+    async fn exchange<H: Handler>(&mut self, request: Bytes, handler: &H, place: &Place) -> ControlFlow<()> {
         let closing = || *self.closing.borrow();
         let stall = self.limits.write_stall;
-        let (notice, last) = match answer(&mut self.wire, request, handler, self.peer, stall, closing).await {
+        let (notice, last) = match answer(&mut self.wire, request, handler, self.peer, place, stall, closing).await {
             End::Open(notice) => (notice, false),
             End::Last(notice) => (notice, true),
             End::Lost => return ControlFlow::Break(()),
@@ -110,7 +127,7 @@ impl<S: Transport> Connection<S> {
             notice.trigger();
         }
         if last {
-            self.wire.close(self.limits.linger).await;
+            place.waiting(self.wire.close(self.limits.linger)).await;
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())

@@ -23,6 +23,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::answer::protect;
 use super::delivery::Delivered;
+use super::places::Place;
 use super::wire::{Transport, Wire};
 
 /// What answers requests. Every hyper service over complete bodies that cannot fail is one; see [`routes`] for warp.
@@ -95,13 +96,14 @@ pub(super) async fn answer<S: Transport, H: Handler>(
     request: Bytes,
     handler: &H,
     peer: SocketAddr,
+    place: &Place,
     write_stall: Duration,
     closing: impl Fn() -> bool,
 ) -> End {
     let progress = Arc::new(Progress::default());
     let wire = Mutex::new(wire);
     let service = service_fn(|request| respond(request, handler, peer, &progress, &closing));
-    let stream = Stream { wire: &wire, request, progress: progress.clone(), write_stall, stalled: None };
+    let stream = Stream { wire: &wire, request, progress: progress.clone(), place, write_stall, stalled: None };
     let mut connection =
         pin!(http1::Builder::new().half_close(true).header_read_timeout(None).serve_connection(stream, service));
     poll_fn(|cx| {
@@ -209,6 +211,7 @@ struct Stream<'w, 's, S> {
     wire: &'w Mutex<&'s mut Wire<S>>,
     request: Bytes,
     progress: Arc<Progress>,
+    place: &'w Place,
     write_stall: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -230,9 +233,14 @@ impl<S: Transport> Write for Stream<'_, '_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut lock(self.wire).stream).poll_write(cx, bytes);
         if written.is_ready() {
-            self.stalled = None;
+            // Only an answer that the client did not take at once has made the place wait.
+            if self.stalled.take().is_some() && !self.place.works() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
             return written;
         }
+        // It fits into the socket's buffer unless the client has left earlier ones unread.
+        self.place.waits();
         let patience = self.write_stall;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stalled.as_mut().poll(cx));

@@ -20,7 +20,7 @@ pub(super) enum Fault {
     SlowHead,
     /// The body did not arrive in time.
     SlowBody,
-    /// All places are taken.
+    /// All places are taken, or all that a stranger's address may have.
     TooMany,
 }
 
@@ -97,8 +97,9 @@ impl Fault {
             Self::TooMany => ErrorBody::new(
                 code,
                 format!(
-                    "all {} connections are taken; this request was not read, send it again in a second",
-                    limits.max_connections
+                    "all {} connections are taken, or all {} of an address that has sent no good webhook yet; this request \
+                     was not read, send it again in a second",
+                    limits.max_connections, limits.max_per_stranger
                 ),
             ),
         }

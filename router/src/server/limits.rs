@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The limits of one listener. [`Limits::default`] holds the values that the public listener uses.
+/// The limits of one listener. [`Limits::default`] holds the values that the admin listener uses.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// From the accept, or from the first byte of a later request, to the end of its head. Then 408.
@@ -23,8 +23,11 @@ pub struct Limits {
     pub max_head: usize,
     /// Header fields of a request, at most the 100 that hyper takes. Then 431.
     pub max_headers: usize,
-    /// Clients at the same time. The next one gets 503 and is closed.
+    /// Clients at the same time. For the next one, whoever has waited longest without a whole request gives way; when all
+    /// are at one, it gets 503 and is closed.
     pub max_connections: usize,
+    /// How many of them may come from one address that is not known.
+    pub max_per_stranger: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +43,14 @@ impl Default for Limits {
             max_head: 16 * 1024,
             max_headers: 64,
             max_connections: 256,
+            max_per_stranger: 256,
         }
+    }
+}
+
+impl Limits {
+    /// The limits of a listener that strangers can reach: one address of theirs gets a quarter of the places.
+    pub fn for_strangers(max_connections: usize) -> Limits {
+        Limits { max_connections, max_per_stranger: max_connections.div_ceil(4), ..Limits::default() }
     }
 }

@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connection::Connection;
 use super::fault::Fault;
+use super::places::{Place, Places};
 use super::wire::{Accept, Plain, Wire};
-use super::{Handler, Limits};
+use super::{Callers, Handler, Limits};
 
 /// How many clients at a time are told that there is no place. The ones beyond are closed without a word.
 const REFUSALS: usize = 32;
@@ -57,19 +58,20 @@ pub async fn serve<H: Handler>(
     limits: Limits,
     shutdown: impl Future<Output = Instant>,
 ) -> Drained {
-    serve_with(listener, Plain, handler, limits, shutdown).await
+    serve_with(listener, Plain, handler, limits, Callers::default(), shutdown).await
 }
 
-/// [`serve`] with something around the socket, such as TLS.
+/// [`serve`] with something around the socket, such as TLS, for callers of whom some are known.
 pub async fn serve_with<A: Accept, H: Handler>(
     listener: TcpListener,
     accept: A,
     handler: H,
     limits: Limits,
+    callers: Callers,
     shutdown: impl Future<Output = Instant>,
 ) -> Drained {
     let (close, closing) = watch::channel(false);
-    let door = Arc::new(Door::new(accept, handler, limits, closing));
+    let door = Arc::new(Door::new(accept, handler, limits, callers, closing));
     let mut clients = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     let until = loop {
@@ -116,39 +118,51 @@ struct Door<A, H> {
     handler: H,
     limits: Arc<Limits>,
     closing: watch::Receiver<bool>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     refusals: Arc<Semaphore>,
 }
 
 impl<A: Accept, H: Handler> Door<A, H> {
-    fn new(accept: A, handler: H, limits: Limits, closing: watch::Receiver<bool>) -> Self {
+    fn new(accept: A, handler: H, limits: Limits, callers: Callers, closing: watch::Receiver<bool>) -> Self {
         Self {
             accept,
             handler,
             closing,
-            places: Arc::new(Semaphore::new(limits.max_connections)),
+            places: Places::new(limits.max_connections, limits.max_per_stranger, callers),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             limits: Arc::new(limits),
         }
     }
 
     fn let_in(self: &Arc<Self>, clients: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
+        if let Some(place) = self.places.take(peer.into()) {
             clients.spawn(self.clone().attend(socket, peer, place));
-        } else if let Ok(place) = self.refusals.clone().try_acquire_owned() {
-            clients.spawn(self.clone().turn_away(socket, peer, place));
+        } else if let Ok(permit) = self.refusals.clone().try_acquire_owned() {
+            clients.spawn(self.clone().turn_away(socket, peer, permit));
         }
     }
 
-    async fn attend(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
+    async fn attend(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, place: Place) {
         let accepted = Instant::now();
-        if let Some(connection) = self.open(socket, peer).await {
-            connection.run(&self.handler, accepted).await;
+        let opened = tokio::select! {
+            opened = place.waiting(self.open(socket, peer)) => opened,
+            () = place.given_away() => None,
+        };
+        let Some(mut connection) = opened else { return };
+        let given_away = tokio::select! {
+            biased;
+            () = connection.run(&self.handler, &place, accepted) => false,
+            () = place.given_away() => true,
+        };
+        drop(place);
+        // The newcomer has the place already, so these words need one of those that are kept for refusals.
+        if given_away && let Ok(_permit) = self.refusals.try_acquire() {
+            connection.give_way().await;
         }
     }
 
-    async fn turn_away(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
-        if let Some(connection) = self.open(socket, peer).await {
+    async fn turn_away(self: Arc<Self>, socket: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit) {
+        if let Some(mut connection) = self.open(socket, peer).await {
             connection.refuse(Fault::TooMany).await;
         }
     }
@@ -163,6 +177,7 @@ impl<A: Accept, H: Handler> Door<A, H> {
             peer,
             limits: self.limits.clone(),
             closing: self.closing.clone(),
+            owes_words: true,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! How do bytes from a socket become one request and one answer?
 //!
-//! The way of a request: `listener` accepts and counts, `connection` loops over one client's requests, `head` and
+//! The way of a request: `listener` accepts, `places` says who may stay, `connection` loops over one client's requests, `head` and
 //! `body` read a whole request within its limits, `exchange` lets hyper and the routes answer it, and `delivery`
 //! finds out whether the client was still there. Routes live elsewhere and see complete requests only.
 //!
@@ -13,6 +13,7 @@
 pub mod admin;
 mod answer;
 mod body;
+mod callers;
 mod connection;
 mod counted;
 mod delivery;
@@ -21,10 +22,12 @@ mod fault;
 mod head;
 mod limits;
 mod listener;
+mod places;
 pub mod public;
 mod wire;
 
 pub use answer::{ErrorBody, error};
+pub use callers::{Callers, Origin};
 pub use counted::Counted;
 pub use delivery::Delivered;
 pub use exchange::{Handler, Peer, UntilClientLeaves, routes};

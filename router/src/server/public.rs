@@ -7,7 +7,7 @@ use tillswitch_core::PaymentId;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
-use super::{Delivered, error};
+use super::{Delivered, Peer, error};
 use crate::answer::Answer;
 use crate::code::Code;
 use crate::intake::{Intake, Told};
@@ -20,12 +20,13 @@ pub fn routes(path: &str, intake: Intake) -> impl Filter<Extract = (Response,), 
 }
 
 fn webhook(path: &str, intake: Intake) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    at(path).and(warp::method()).and(warp::header::headers_cloned()).and(warp::body::bytes()).then(
-        move |method: warp::http::Method, headers: HeaderMap, body: Bytes| {
+    let request = warp::header::headers_cloned().and(warp::body::bytes());
+    at(path).and(warp::method()).and(warp::ext::get::<Peer>()).and(request).then(
+        move |method: warp::http::Method, Peer(peer): Peer, headers: HeaderMap, body: Bytes| {
             let intake = intake.clone();
             async move {
                 match method {
-                    warp::http::Method::POST => respond(intake.answer(headers, body).await, intake),
+                    warp::http::Method::POST => respond(intake.answer(peer.into(), headers, body).await, intake),
                     _ => wrong_method("the webhook takes POST"),
                 }
             }
