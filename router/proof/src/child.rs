@@ -3,19 +3,44 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use tillswitch_core::DriverRegistry;
+use tillswitch_http::HttpFactory;
+use tillswitch_zvt::{Timing, ZvtSerialFactory, ZvtTcpFactory};
+
 /// In the environment: this program is a router.
 const ROUTER: &str = "TILLSWITCH_PROOF_ROUTER";
+/// In the environment: the drivers wait longer for a slow machine, and look a second time sooner.
+const HURRIED: &str = "TILLSWITCH_PROOF_HURRIED";
 /// How long a router may take to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether this process was started to be a router.
 pub fn is_router() -> bool {
     std::env::var_os(ROUTER).is_some()
+}
+
+/// In the environment of a router whose terminals are settled soon.
+pub fn hurried() -> (&'static str, String) {
+    (HURRIED, "1".into())
+}
+
+/// The drivers of a router: the built-in ones, with other timers where that is wanted.
+pub fn drivers() -> DriverRegistry {
+    if std::env::var_os(HURRIED).is_none() {
+        return tillswitch::drivers::builtin();
+    }
+    let second_reading = Timing::fast().second_reading;
+    let timing = Timing { second_reading, ..Timing::default() };
+    let mut registry = DriverRegistry::new();
+    registry.register(HttpFactory);
+    registry.register(ZvtSerialFactory { timing: timing.clone() });
+    registry.register(ZvtTcpFactory { timing });
+    registry
 }
 
 /// A router in a process of its own: the whole program, `tillswitch serve`. It is killed when this is dropped.
@@ -27,8 +52,6 @@ pub struct Router {
     pub admin: SocketAddr,
     /// How many payments its start found dispatched.
     pub in_doubt: u64,
-    /// What it has logged since it started.
-    pub log: PathBuf,
 }
 
 /// It ended before it was ready.
@@ -59,7 +82,6 @@ impl Router {
                     public: public.expect("ready names the public listener"),
                     admin: admin.expect("ready names the admin listener"),
                     in_doubt: ready["in_doubt"].as_u64().unwrap_or_default(),
-                    log,
                 })
             }
             None => {
@@ -70,14 +92,12 @@ impl Router {
         }
     }
 
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// Whether it has ended, and how.
-    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
-        self.process.try_wait().ok().flatten()
+    /// SIGTERM, and how it ended. Blocks.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        // One that has ended by itself cannot be asked any more.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        self.process.wait().expect("it is waited for once")
     }
 
     /// SIGKILL. When this returns the process is gone, and its lock with it.

@@ -2,8 +2,11 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | [`kills`] | is a router that is killed at any call of a payment as honest as one that lives |
 //! | [`child`] | how is a router started, heard and killed as a process of its own |
 //! | [`tally`] | what did the runs show, and how much does that prove |
+//! | [`counter`] | what is a shop whose router is a process of its own, and whose calls are steered |
+//! | [`shim`] | how are a router's calls counted, and how does one of them end differently |
 //! | [`random`] | which numbers does a seed stand for |
 //!
 //! Every proof compares what terminals booked, what the journal holds and what the till was told
@@ -11,7 +14,10 @@
 //! each is a test.
 
 mod child;
+mod counter;
+mod kills;
 mod random;
+mod shim;
 mod tally;
 
 use std::process::ExitCode;
@@ -29,16 +35,21 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Proof {}
+enum Proof {
+    /// Kills the router at every call of a payment
+    Kills(kills::KillsArgs),
+}
 
 fn main() -> ExitCode {
     if child::is_router() {
-        return tillswitch::main(tillswitch::drivers::builtin());
+        return tillswitch::main(child::drivers());
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(run(Arguments::parse().proof)).report()
 }
 
 async fn run(proof: Proof) -> Tally {
-    match proof {}
+    match proof {
+        Proof::Kills(args) => kills::run(args).await,
+    }
 }

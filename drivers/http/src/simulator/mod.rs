@@ -114,6 +114,11 @@ impl HttpSimulator {
         self.terminal.money_commands()
     }
 
+    /// Whether a payment is running, with or without its connection.
+    pub fn is_busy(&self) -> bool {
+        self.terminal.is_busy()
+    }
+
     /// How many connections were opened to it.
     pub fn connections(&self) -> usize {
         self.terminal.connections()

@@ -49,7 +49,7 @@ pub(super) struct Terminal {
     ledger_path: PathBuf,
     ledger: Mutex<Ledger>,
     script: Mutex<VecDeque<Step>>,
-    at_work: tokio::sync::Mutex<()>,
+    at_work: tokio::sync::Semaphore,
     switched_off: AtomicBool,
     money_commands: AtomicUsize,
     connections: AtomicUsize,
@@ -65,7 +65,7 @@ impl Terminal {
             ledger: Mutex::new(Ledger::open(&options.ledger)?),
             ledger_path: options.ledger,
             script: Mutex::new(options.script.into()),
-            at_work: tokio::sync::Mutex::new(()),
+            at_work: tokio::sync::Semaphore::new(1),
             switched_off: AtomicBool::new(false),
             money_commands: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
@@ -82,6 +82,10 @@ impl Terminal {
 
     pub fn money_commands(&self) -> usize {
         self.money_commands.load(Ordering::SeqCst)
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.at_work.available_permits() == 0
     }
 
     pub fn connections(&self) -> usize {
@@ -111,7 +115,7 @@ impl Terminal {
             Ok(payment) => payment,
             Err(message) => return Reply::plain(400, "refused", &message),
         };
-        let Ok(_at_work) = self.at_work.try_lock() else {
+        let Ok(_at_work) = self.at_work.try_acquire() else {
             return Reply::plain(409, "busy", "another payment is running");
         };
         let step = lock(&self.script).pop_front().unwrap_or(Step::Approve);
