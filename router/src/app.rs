@@ -23,6 +23,7 @@ use crate::journal::{
 use crate::life::Life;
 use crate::live::Live;
 use crate::metrics::{JournalMetrics, Layout, Listener, Metrics};
+use crate::pulse::Pulse;
 use crate::reload::Reloader;
 use crate::server::{self, Callers, Counted, Limits};
 use crate::terminals::Terminals;
@@ -190,6 +191,12 @@ impl App {
     /// How it takes over a changed configuration.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// Whether it still does its work.
+    pub fn pulse(&self) -> Pulse {
+        let listeners = self.listeners.iter().map(JoinHandle::abort_handle).collect();
+        Pulse::new(self.life.journal.clone(), listeners, self.closing.subscribe())
     }
 
     /// What a payment needs, for those who look on.

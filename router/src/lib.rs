@@ -5,6 +5,7 @@
 //! | [`cli`] | what does a command do |
 //! | [`config`] | what is configured, and what is wrong with it |
 //! | [`app`] | what makes up a running router, and how it stops |
+//! | [`pulse`] | does a running router still do its work |
 //! | [`reload`] | how does a running router take over a changed file |
 //! | [`server`] | how do bytes from a socket become a request, and which routes are there |
 //! | [`intake`] | how does a request become a payment |
@@ -36,6 +37,7 @@ pub mod live;
 pub mod log;
 pub mod metrics;
 pub mod oracle;
+pub mod pulse;
 pub mod reload;
 pub mod server;
 pub mod shop;

@@ -10,6 +10,7 @@ pub mod drivers;
 mod end_of_day;
 pub mod exit;
 pub mod init;
+mod notify;
 mod online;
 mod pay;
 mod payments;

@@ -159,6 +159,10 @@ impl Journal for Measured {
         self.journal.health()
     }
 
+    fn writing_for(&self) -> Option<Duration> {
+        self.journal.writing_for()
+    }
+
     async fn close(&self) {
         self.journal.close().await;
     }

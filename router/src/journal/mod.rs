@@ -109,6 +109,11 @@ pub trait Journal: Send + Sync {
     /// Whether it takes writes. A probe, without touching the disk.
     fn health(&self) -> Result<(), JournalError>;
 
+    /// How long the writer has been at the commit or the checkpoint it is at; `None` while it waits for work.
+    fn writing_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// Commits what is queued up and closes. Nothing is accepted afterwards.
     async fn close(&self);
 }

@@ -236,6 +236,10 @@ impl Journal for SqliteJournal {
         if self.closed.load(Ordering::Acquire) { Err(writer::closed()) } else { Ok(()) }
     }
 
+    fn writing_for(&self) -> Option<Duration> {
+        self.shared.writing_for()
+    }
+
     async fn close(&self) {
         self.closed.store(true, Ordering::Release);
         send_last(self.reader.clone(), Query::Close).await;

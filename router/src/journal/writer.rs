@@ -4,7 +4,7 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tillswitch_core::PaymentId;
@@ -44,12 +44,23 @@ impl Store {
 pub(super) struct Shared {
     broken: OnceLock<String>,
     delivered: Mutex<Vec<PaymentId>>,
+    /// Since when the writer has been at what it is at.
+    writing_since: Mutex<Option<Instant>>,
 }
 
 impl Shared {
     /// Why nothing is written any more, if so.
     pub(super) fn health(&self) -> Result<(), JournalError> {
         self.broken.get().map_or(Ok(()), |why| Err(JournalError::ReadOnly(why.clone())))
+    }
+
+    /// How long the writer has been at what it is at; `None` while it waits for work.
+    pub(super) fn writing_for(&self) -> Option<Duration> {
+        self.writing_since.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
+    }
+
+    fn note_writing(&self, since: Option<Instant>) {
+        *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// Keeps a note for the next commit. True: the writer has to be woken for it.
@@ -158,7 +169,9 @@ impl Writer {
         let mut since_checkpoint = 0;
         let closer = loop {
             let mut jobs = Vec::new();
+            self.shared.note_writing(None);
             let end = self.collect(&mut jobs);
+            self.shared.note_writing(Some(Instant::now()));
             since_checkpoint += jobs.len();
             self.write(jobs);
             since_checkpoint += mem::take(&mut self.store.extra_jobs);
@@ -286,11 +299,12 @@ fn execute(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
-/// A writer that has gone by a fault of the program is no healthy journal.
+/// A writer that has gone by a fault of the program is no healthy journal. One that has gone writes nothing.
 struct BreakOnPanic(Arc<Shared>);
 
 impl Drop for BreakOnPanic {
     fn drop(&mut self) {
+        self.0.note_writing(None);
         if std::thread::panicking() {
             self.0.break_down("its writer has crashed".into());
         }
