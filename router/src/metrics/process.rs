@@ -1,11 +1,13 @@
 //! What the process uses, and how busy its threads are.
 
 use std::fs;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use metrics::Gauge;
 use rustix::param::{clock_ticks_per_second, page_size};
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
 use super::exposition::family;
@@ -55,7 +57,7 @@ impl Usage {
         Some(Usage {
             cpu_seconds: (field(14)? + field(15)?) / ticks,
             threads: field(20)?,
-            start_seconds: boot_time()? + field(22)? / ticks,
+            start_seconds: started(field(22)? / ticks)?,
             virtual_bytes: field(23)?,
             resident_bytes: field(24)? * page_size() as f64,
             open_fds: fs::read_dir("/proc/self/fd").ok()?.count() as f64,
@@ -64,9 +66,27 @@ impl Usage {
     }
 }
 
-fn boot_time() -> Option<f64> {
-    let text = fs::read_to_string("/proc/stat").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+/// When the process was started, so long after the machine. Asked once: what the clocks say of it moves a little with every
+/// question, and a start that moves looks like a restart.
+fn started(seconds_after_boot: f64) -> Option<f64> {
+    static STARTED: OnceLock<Option<f64>> = OnceLock::new();
+    *STARTED.get_or_init(|| Some(boot_seconds()? + seconds_after_boot))
+}
+
+/// When the machine was started, by its clocks: a service that sees nothing of /proc but itself (`ProcSubset=pid`) has no
+/// /proc/stat.
+#[cfg(target_os = "linux")]
+fn boot_seconds() -> Option<f64> {
+    let seconds = |clock| {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+        tv_sec as f64 + tv_nsec as f64 / 1e9
+    };
+    Some(seconds(ClockId::Realtime) - seconds(ClockId::Boottime))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn boot_seconds() -> Option<f64> {
+    None
 }
 
 /// The soft limit, the first of the two; 0 stands for none.
