@@ -1,7 +1,7 @@
 //! How a secret is read from where it is kept, and kept out of everything that is shown.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tillswitch_core::Secret;
 use toml::de::{DeTable, DeValue};
@@ -10,6 +10,8 @@ use super::fault::Report;
 use super::scope::{Spot, as_text};
 use super::value::kind;
 
+/// Where systemd puts the credentials of a service, and what a path calls that folder.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 const FORM: &str = "write { file = \"path\" } or { env = \"NAME\" }";
 
 /// A secret that is configured, with its fault noted if it cannot be read.
@@ -51,7 +53,7 @@ fn referenced(
     };
     let read = match key.get_ref().as_ref() {
         "env" => as_text(place.get_ref()).and_then(from_environment),
-        "file" => as_text(place.get_ref()).and_then(|file| from_file(report, path, place, &base_dir.join(file))),
+        "file" => as_text(place.get_ref()).and_then(|file| from_file(report, path, place, &located(base_dir, file)?)),
         other => {
             report.hide(place.span());
             Err(format!("a secret is not kept in `{other}`"))
@@ -69,6 +71,23 @@ fn from_environment(name: &str) -> Result<Secret, String> {
     }
 }
 
+/// The file that a path means. `$CREDENTIALS_DIRECTORY/` is the one variable that a path may begin with: systemd says only
+/// there where a credential is, and a person who checks the file by hand sets it to where the secrets are.
+fn located(base_dir: &Path, file: &str) -> Result<PathBuf, String> {
+    match file.strip_prefix('$').and_then(|file| file.strip_prefix(CREDENTIALS)).and_then(|file| file.strip_prefix('/'))
+    {
+        None => Ok(base_dir.join(file)),
+        Some(name) => {
+            let folder = credentials().ok_or_else(|| format!("${CREDENTIALS} is not set: only a service has one"))?;
+            Ok(folder.join(name))
+        }
+    }
+}
+
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os(CREDENTIALS).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 fn from_file(report: &Report<'_>, path: &str, place: Spot<'_>, file: &Path) -> Result<Secret, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
     // Editors and `echo` end a file with a newline, which is not part of the secret.
@@ -77,7 +96,8 @@ fn from_file(report: &Report<'_>, path: &str, place: Spot<'_>, file: &Path) -> R
     if text.is_empty() {
         return Err(format!("{} is empty", file.display()));
     }
-    if readable_by_others(file) {
+    // systemd lets the service read a credential by an entry of its own, which shows as a group that may read it.
+    if readable_by_others(file) && !credentials().is_some_and(|folder| file.starts_with(folder)) {
         let message = format!("{} can be read by other users", file.display());
         report.warning(place.span(), path, message, format!("chmod 600 {}", file.display()));
     }
