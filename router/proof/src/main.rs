@@ -8,6 +8,9 @@
 //! | [`counter`] | what is a shop whose router is a process of its own, and whose calls are steered |
 //! | [`shim`] | how are a router's calls counted, and how does one of them end differently |
 //! | [`random`] | which numbers does a seed stand for |
+//! | [`shop`] | how is a shop made whose router is a process of its own |
+//! | [`sender`] | how does anybody send a request from an address of their own |
+//! | [`storm`] | is one event, sent a thousand times at once, one payment |
 //!
 //! Every proof compares what terminals booked, what the journal holds and what the till was told
 //! ([`tillswitch::oracle`]). `cargo run --release -p tillswitch-proof -- PROOF --runs N --seed S` repeats it; a short version of
@@ -17,7 +20,10 @@ mod child;
 mod counter;
 mod kills;
 mod random;
+mod sender;
 mod shim;
+mod shop;
+mod storm;
 mod tally;
 
 use std::process::ExitCode;
@@ -38,6 +44,8 @@ struct Arguments {
 enum Proof {
     /// Kills the router at every call of a payment
     Kills(kills::KillsArgs),
+    /// One event a thousand times at the same moment, in ten ways, also with a kill in the middle
+    Storm(storm::Rounds),
 }
 
 fn main() -> ExitCode {
@@ -51,5 +59,6 @@ fn main() -> ExitCode {
 async fn run(proof: Proof) -> Tally {
     match proof {
         Proof::Kills(args) => kills::run(args).await,
+        Proof::Storm(rounds) => storm::run(rounds).await,
     }
 }

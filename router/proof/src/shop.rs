@@ -1,0 +1,104 @@
+//! How is a shop made whose router is a process of its own, and what do its witnesses say in the end?
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tillswitch::journal::{Journal, Options, SqliteJournal};
+use tillswitch::oracle::{self, Told, Witnesses};
+use tillswitch::shop::{Plan, Premises, Till, get};
+use tokio::time::{Instant, sleep};
+
+use crate::child::{Ended, Router, hurried};
+
+/// How long payments in doubt may take until their terminals have told what they can.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Terminals and a till in this process, and the folder of a router that comes and goes.
+pub struct Shop {
+    /// The terminals, and the configuration file.
+    pub premises: Premises,
+    /// The till.
+    pub till: Arc<Till>,
+    /// What others than the till were told.
+    heard: Mutex<Vec<Told>>,
+    folder: TempDir,
+}
+
+impl Shop {
+    /// Opens one in a folder of its own.
+    pub async fn open(plan: impl FnOnce(&Path) -> Plan) -> Shop {
+        let folder = tempfile::tempdir().expect("the system has room for a folder");
+        let premises = Premises::prepare(plan(folder.path()), folder.path()).await.expect("the terminals start");
+        let till = Arc::new(Till::new(([127, 0, 0, 1], 0).into(), "/webhook/pos-payment"));
+        Shop { premises, till, heard: Mutex::default(), folder }
+    }
+
+    /// Starts the router with these variables in its environment, and tells the till where it is.
+    pub async fn start(&self, environment: &[(&'static str, String)]) -> Result<Router, Ended> {
+        let (config, mut environment) = (self.premises.config.clone(), environment.to_vec());
+        environment.push(hurried());
+        let started = tokio::task::spawn_blocking(move || Router::start(&config, &environment)).await;
+        let router = started.expect("starting does not panic")?;
+        self.till.moved(router.public);
+        Ok(router)
+    }
+
+    /// Where its router keeps what it knows.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("tillswitch-state")
+    }
+
+    /// Its journal, while no router uses it.
+    pub fn journal(&self) -> PathBuf {
+        self.state_dir().join("payments.db")
+    }
+
+    /// Keeps what somebody else than the till was told.
+    pub fn hear(&self, told: impl IntoIterator<Item = Told>) {
+        self.heard.lock().expect("nothing panics while it holds the answers").extend(told);
+    }
+
+    /// What contradicts what, when the router is gone; recovering once more must change nothing.
+    pub async fn violations(&self) -> Vec<String> {
+        match self.examine().await {
+            Ok(found) => found,
+            Err(error) => vec![format!("the journal cannot be read: {error}")],
+        }
+    }
+
+    async fn examine(&self) -> Result<Vec<String>, tillswitch::journal::JournalError> {
+        let journal = SqliteJournal::open(&self.journal(), Options::default())?;
+        let mut told = self.till.told();
+        told.extend(self.heard.lock().expect("nothing panics while it holds the answers").iter().cloned());
+        let payments = oracle::payments(&journal).await?;
+        let mut found = oracle::violations(&Witnesses { ledgers: self.premises.ledgers(), payments, told });
+        found.extend(oracle::recovers_once(&journal).await?);
+        journal.close().await;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Waits until no payment is in doubt that a terminal could still tell about. Those that never came so far otherwise.
+pub async fn settled(router: &Router) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let open = payments(router, "state=in_doubt").await?;
+        if open.iter().all(|payment| payment["waits_for_person"] == true) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("nobody found out in {PATIENCE:?} what became of {open:?}"));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The payments that the admin API lists for a query.
+pub async fn payments(router: &Router, query: &str) -> Result<Vec<Value>, String> {
+    let path = format!("/api/v1/payments?limit=1000&{query}");
+    let reply = get(router.admin, &path).await.map_err(|error| format!("the admin API: {error}"))?;
+    reply.body["payments"].as_array().cloned().ok_or_else(|| format!("the admin API answers {}", reply.text))
+}
