@@ -12,6 +12,10 @@ mod identity;
 mod life;
 #[path = "journal/model.rs"]
 mod model;
+#[path = "journal/old.rs"]
+mod old;
+#[path = "journal/old_written.rs"]
+mod old_written;
 #[path = "journal/opening.rs"]
 mod opening;
 #[path = "journal/retention.rs"]

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::JournalError;
 use super::failure::{self, Severity};
+use super::{JournalError, State};
 
 /// What turns version n into version n + 1, from the empty file on. A script that was released is never changed.
 const VERSIONS: &[&str] = &[include_str!("schema.sql")];
@@ -89,7 +89,24 @@ fn prepare(connection: &Connection, path: &Path, versions: &[&str]) -> Result<()
     // The writer runs the checkpoints itself, so that an error of one is not overlooked.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
-    migrate(connection, path, versions)
+    migrate(connection, path, versions)?;
+    know_all_states(connection)
+}
+
+/// A payment in a state of a later version would be found by no question for open ones: it would be lost without a word.
+fn know_all_states(connection: &Connection) -> Result<(), failure::Failure> {
+    let names = State::ALL.map(State::name);
+    // The inner question is answered by an index alone: a start reads no payment for it.
+    let sql = "SELECT id, state FROM payments WHERE state =
+        (SELECT state FROM payments WHERE state NOT IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) LIMIT 1) LIMIT 1";
+    let stranger = connection.query_row(sql, names, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((id, state)): Option<(String, String)> = stranger else { return Ok(()) };
+    let text = format!(
+        "payment {id} is in the state {state:?}, and this Tillswitch knows {}; start the Tillswitch that wrote it, or a \
+         newer one",
+        names.join(", ")
+    );
+    Err(JournalError::Damaged(text).into())
 }
 
 fn recognise(connection: &Connection, newest: usize) -> Result<(), failure::Failure> {
