@@ -67,11 +67,7 @@ impl Router {
     /// Starts one and waits until it is ready. Blocks: for `spawn_blocking`, or where nothing else is to be done.
     pub fn start(config: &Path, environment: &[(&str, String)]) -> Result<Router, Ended> {
         let log = config.with_extension("log");
-        let own = std::env::current_exe().expect("this program has a file");
-        let mut command = Command::new(own);
-        command.args(["serve", "--config"]).arg(config).env(ROUTER, "1").envs(environment.iter().cloned());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("this program can be started once more");
+        let mut process = command(config, environment).spawn().expect("this program can be started once more");
         let lines = keep(&mut process, &log);
         match lines.recv_timeout(PATIENCE).ok().and_then(|line| serde_json::from_str::<serde_json::Value>(&line).ok()) {
             Some(ready) => {
@@ -90,6 +86,21 @@ impl Router {
                 Err(Ended { code, log: end_of(&log) })
             }
         }
+    }
+
+    /// Starts one and kills it when this time is over, whatever it is at. Blocks.
+    pub fn start_and_kill(config: &Path, environment: &[(&str, String)], after: Duration) {
+        let mut process = command(config, environment).spawn().expect("this program can be started once more");
+        keep(&mut process, &config.with_extension("log"));
+        std::thread::sleep(after);
+        // It may have ended by itself.
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// SIGTERM, and how it ended. Blocks.
@@ -112,6 +123,15 @@ impl Drop for Router {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// This very program, once more, as a router.
+fn command(config: &Path, environment: &[(&str, String)]) -> Command {
+    let own = std::env::current_exe().expect("this program has a file");
+    let mut command = Command::new(own);
+    command.args(["serve", "--config"]).arg(config).env(ROUTER, "1").envs(environment.iter().cloned());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
 }
 
 /// Keeps everything that it logs in a file, and sends on the line that says that it is ready.

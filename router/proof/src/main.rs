@@ -10,6 +10,11 @@
 //! | [`random`] | which numbers does a seed stand for |
 //! | [`shop`] | how is a shop made whose router is a process of its own |
 //! | [`sender`] | how does anybody send a request from an address of their own |
+//! | [`load`] | how do several registers keep a router busy |
+//! | [`usage`] | what does a process use |
+//! | [`random_kills`] | does everything agree after kills at random moments under load |
+//! | [`soak`] | does a long day leave anything behind |
+//! | [`flood`] | does the good till get through while others do their worst |
 //! | [`storm`] | is one event, sent a thousand times at once, one payment |
 //!
 //! Every proof compares what terminals booked, what the journal holds and what the till was told
@@ -18,13 +23,18 @@
 
 mod child;
 mod counter;
+mod flood;
 mod kills;
+mod load;
 mod random;
+mod random_kills;
 mod sender;
 mod shim;
 mod shop;
+mod soak;
 mod storm;
 mod tally;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -46,6 +56,12 @@ enum Proof {
     Kills(kills::KillsArgs),
     /// One event a thousand times at the same moment, in ten ways, also with a kill in the middle
     Storm(storm::Rounds),
+    /// Kills the router at random moments, with five registers at work
+    RandomKills(random_kills::Kills),
+    /// A shop's long day in a few minutes, with kills and lost terminals
+    Soak(soak::Day),
+    /// Ten thousand webhooks of strangers and as many idle and slow connections, while one good till pays
+    Flood(flood::Flood),
 }
 
 fn main() -> ExitCode {
@@ -60,5 +76,8 @@ async fn run(proof: Proof) -> Tally {
     match proof {
         Proof::Kills(args) => kills::run(args).await,
         Proof::Storm(rounds) => storm::run(rounds).await,
+        Proof::RandomKills(kills) => random_kills::run(kills).await,
+        Proof::Soak(day) => soak::run(day).await,
+        Proof::Flood(flood) => flood::run(flood).await,
     }
 }

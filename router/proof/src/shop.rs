@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tillswitch::journal::{Journal, Options, SqliteJournal};
+use tillswitch::journal::{Journal, JournalError, Options, SqliteJournal};
 use tillswitch::oracle::{self, Told, Witnesses};
 use tillswitch::shop::{Plan, Premises, Till, get};
 use tokio::time::{Instant, sleep};
@@ -61,21 +61,43 @@ impl Shop {
         self.heard.lock().expect("nothing panics while it holds the answers").extend(told);
     }
 
-    /// What contradicts what, when the router is gone; recovering once more must change nothing.
-    pub async fn violations(&self) -> Vec<String> {
-        match self.examine().await {
-            Ok(found) => found,
-            Err(error) => vec![format!("the journal cannot be read: {error}")],
-        }
+    /// Starts a router and kills it when this time is over, whatever it is at.
+    pub async fn start_and_kill(&self, after: Duration) {
+        let config = self.premises.config.clone();
+        let started = tokio::task::spawn_blocking(move || Router::start_and_kill(&config, &[hurried()], after)).await;
+        started.expect("starting does not panic");
     }
 
-    async fn examine(&self) -> Result<Vec<String>, tillswitch::journal::JournalError> {
-        let journal = SqliteJournal::open(&self.journal(), Options::default())?;
+    /// What contradicts what, when the router is gone; recovering once more must change nothing.
+    pub async fn violations(&self) -> Vec<String> {
+        self.examine(&self.journal(), true).await.unwrap_or_else(|error| vec![format!("I7: unreadable: {error}")])
+    }
+
+    /// The same in the middle of it, when the router has just been killed: payments may be open, and the journal is left as it
+    /// was found.
+    pub async fn violations_so_far(&self) -> Vec<String> {
+        let copy = tempfile::tempdir().expect("the system has room for a folder");
+        let path = copy.path().join("payments.db");
+        for suffix in ["", "-wal"] {
+            let of = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+            // There is no log when the last router has closed its journal.
+            let _ = std::fs::copy(of(&self.journal()), of(&path));
+        }
+        let found = self.examine(&path, false).await;
+        let found = found.unwrap_or_else(|error| vec![format!("I7: unreadable: {error}")]);
+        found.into_iter().filter(|violation| !violation.starts_with("I4")).collect()
+    }
+
+    async fn examine(&self, journal: &Path, ended: bool) -> Result<Vec<String>, JournalError> {
+        // The answers first: whatever was told by now is in the journal by now, and the other way round it need not be.
         let mut told = self.till.told();
         told.extend(self.heard.lock().expect("nothing panics while it holds the answers").iter().cloned());
+        let journal = SqliteJournal::open(journal, Options::default())?;
         let payments = oracle::payments(&journal).await?;
         let mut found = oracle::violations(&Witnesses { ledgers: self.premises.ledgers(), payments, told });
-        found.extend(oracle::recovers_once(&journal).await?);
+        if ended {
+            found.extend(oracle::recovers_once(&journal).await?);
+        }
         journal.close().await;
         Ok(found.iter().map(ToString::to_string).collect())
     }

@@ -21,11 +21,14 @@ impl Tally {
     /// One run has ended, with what it found against a promise; `which` says how to run it again.
     pub fn ran(&mut self, which: &str, violations: impl IntoIterator<Item = impl ToString>) {
         self.runs += 1;
-        for violation in violations {
-            let line = format!("{which}: {}", violation.to_string());
-            eprintln!("VIOLATION {line}");
-            self.violations.push(line);
-        }
+        violations.into_iter().for_each(|violation| self.found(which, violation));
+    }
+
+    /// Something was found against a promise, by looking at several runs together.
+    pub fn found(&mut self, which: &str, violation: impl ToString) {
+        let line = format!("{which}: {}", violation.to_string());
+        eprintln!("VIOLATION {line}");
+        self.violations.push(line);
     }
 
     /// Counts something that shows that the runs met what they were meant to meet.

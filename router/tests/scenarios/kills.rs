@@ -8,7 +8,6 @@ mod child;
 mod held;
 mod places;
 mod queue;
-mod random;
 mod shop;
 mod signals;
 
