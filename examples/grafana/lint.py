@@ -214,7 +214,8 @@ def watch_faults(alerts, records):
         "a router that nobody reads": r"absent\(up",
         "a reload that failed": r"tillswitch_config_last_reload_successful == 0",
         "no webhook in opening hours": r"tillswitch_webhook_requests_total.* == 0.*tillswitch:shop_open",
-        "a clock that is wrong": r"\btime\(\)|\btimestamp\(",
+        "a clock that is wrong": r"> time\(\) \+|\btimestamp\(",
+        "a certificate that ends": r"not_after_timestamp_seconds - time\(\)",
         "a disk that will be full": r"predict_linear\(tillswitch_journal_free_bytes",
         "a disk that is full": r"^tillswitch_journal_free_bytes < \d+$",
     }.items():
@@ -397,7 +398,7 @@ def unseen():
         yield "a missing runbook section"
     alerts, records = rules("prometheus/alerts.yml"), {rule["record"] for rule in rules("prometheus/recording.yml")}
     for name in ("PaymentInDoubt", "UndecidedPaymentsFast", "UndecidedPaymentsSlow", "RouterDown", "RouterMissing", "ConfigReloadFailed",
-                 "NoWebhooks", "ClockWrong", "DiskFillingUp", "DiskAlmostFull"):
+                 "NoWebhooks", "ClockWrong", "CertificateExpiring", "DiskFillingUp", "DiskAlmostFull"):
         if not list(watch_faults([alert for alert in alerts if alert["alert"] != name], records)):
             yield f"the lack of {name}"
     if not list(watch_faults(alerts, records - {"tillswitch:payments_undecided:ratio3d"})):

@@ -25,7 +25,8 @@ use crate::live::Live;
 use crate::metrics::{JournalMetrics, Layout, Listener, Metrics};
 use crate::pulse::Pulse;
 use crate::reload::Reloader;
-use crate::server::{self, Callers, Counted, Limits};
+use crate::server::tls::{Shown, Tls, Watch};
+use crate::server::{self, Accept, Callers, Counted, Handler, Limits};
 use crate::terminals::Terminals;
 
 /// How often what was observed is sorted into its buckets.
@@ -52,7 +53,7 @@ pub struct App {
     grace: Duration,
     closing: watch::Sender<Option<Instant>>,
     listeners: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 2],
+    upkeep: Vec<JoinHandle<()>>,
     _lock: StateLock,
 }
 
@@ -131,10 +132,14 @@ impl App {
         let admin = listen(config.admin.listen).await?;
         let (closing, closed) = watch::channel(None);
         let forgetting = forget_daily(life.journal.clone(), config.journal.retention);
-        let upkeep =
-            [tokio::spawn(upkeep(life.metrics.clone(), config.journal.database.clone())), tokio::spawn(forgetting)];
+        let tidying = upkeep(life.metrics.clone(), config.journal.database.clone());
+        let mut upkeep = vec![tokio::spawn(tidying), tokio::spawn(forgetting)];
         let latest = Arc::new(ArcSwap::new(config.clone()));
-        let reloader = Reloader::new(latest.clone(), life.clone(), terminals.clone());
+        let shown = config.server.tls.as_ref().map(|https| Shown::new(&https.certificate, life.metrics.clone()));
+        if let Some(shown) = shown.clone() {
+            upkeep.push(tokio::spawn(renew(shown, latest.clone())));
+        }
+        let reloader = Reloader::new(latest.clone(), life.clone(), terminals.clone(), shown.clone());
         let mut app = App {
             public: public.local_addr().map_err(|error| not_listening(config.server.listen, error))?,
             admin: admin.local_addr().map_err(|error| not_listening(config.admin.listen, error))?,
@@ -149,13 +154,13 @@ impl App {
             upkeep,
             _lock: lock,
         };
-        app.open(public, admin, config, closed);
+        app.open((public, shown), admin, config, closed);
         Ok(app)
     }
 
     fn open(
         &mut self,
-        public: TcpListener,
+        (public, shown): (TcpListener, Option<Arc<Shown>>),
         admin: TcpListener,
         config: Arc<Config>,
         closed: watch::Receiver<Option<Instant>>,
@@ -177,15 +182,20 @@ impl App {
         };
         let inside = server::routes(server::admin::routes(calls, intake));
         let closing = closed.clone();
-        let counted = |listener| Counted::new(server::Plain, self.life.metrics.clone(), listener);
-        let (clients, operators) = (counted(Listener::Public), counted(Listener::Admin));
-        self.listeners.push(tokio::spawn(async move {
-            server::serve_with(public, clients, outside, limits, callers, deadline(closing)).await;
-        }));
-        self.listeners.push(tokio::spawn(async move {
-            let (limits, nobody) = (Limits::default(), Callers::default());
-            server::serve_with(admin, operators, inside, limits, nobody, deadline(closed)).await;
-        }));
+        let metrics = &self.life.metrics;
+        let operators = Counted::new(server::Plain, metrics.clone(), Listener::Admin);
+        self.listeners.push(match shown {
+            Some(shown) => {
+                let clients = Counted::new(Tls::new(shown), metrics.clone(), Listener::Public);
+                tokio::spawn(serve(public, clients, outside, limits, callers, closing))
+            }
+            None => {
+                let clients = Counted::new(server::Plain, metrics.clone(), Listener::Public);
+                tokio::spawn(serve(public, clients, outside, limits, callers, closing))
+            }
+        });
+        let (limits, nobody) = (Limits::default(), Callers::default());
+        self.listeners.push(tokio::spawn(serve(admin, operators, inside, limits, nobody, closed)));
     }
 
     /// How it takes over a changed configuration.
@@ -245,6 +255,17 @@ fn not_listening(address: SocketAddr, error: std::io::Error) -> StartError {
     StartError::Listen { address, error }
 }
 
+async fn serve<A: Accept, H: Handler>(
+    listener: TcpListener,
+    accept: A,
+    handler: H,
+    limits: Limits,
+    callers: Callers,
+    closing: watch::Receiver<Option<Instant>>,
+) {
+    server::serve_with(listener, accept, handler, limits, callers, deadline(closing)).await;
+}
+
 /// Completes with the instant at which open connections are cut.
 async fn deadline(mut closing: watch::Receiver<Option<Instant>>) -> Instant {
     match closing.wait_for(Option::is_some).await {
@@ -261,6 +282,17 @@ async fn upkeep(metrics: Metrics, database: PathBuf) {
         let (database, journal) = (database.clone(), metrics.journal().clone());
         // A disk that hangs must hold up nobody else.
         let _ = tokio::task::spawn_blocking(move || note_room(&database, &journal)).await;
+    }
+}
+
+/// Takes over a certificate whose files have changed, without being told.
+async fn renew(shown: Arc<Shown>, latest: Arc<ArcSwap<Config>>) {
+    let (mut tick, mut watch) = (interval(UPKEEP), Watch::default());
+    loop {
+        tick.tick().await;
+        if let Some(https) = &latest.load().server.tls {
+            watch.look(https, &shown);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use crate::config::Config;
 use crate::life::Life;
 use crate::metrics::Layout;
+use crate::server::tls::Shown;
 use crate::terminals::Terminals;
 
 /// Reads the file again. Cheap to clone.
@@ -20,14 +21,21 @@ pub struct Reloader {
     config: Arc<ArcSwap<Config>>,
     life: Life,
     terminals: Arc<Terminals>,
+    /// The certificate that clients are shown, if it is ours to show.
+    shown: Option<Arc<Shown>>,
     /// One at a time, from the reading of the file to its end.
     turn: Arc<Mutex<()>>,
 }
 
 impl Reloader {
     /// One for the configuration in use. All who reload share it.
-    pub fn new(config: Arc<ArcSwap<Config>>, life: Life, terminals: Arc<Terminals>) -> Reloader {
-        Reloader { started: config.load_full(), config, life, terminals, turn: Arc::default() }
+    pub fn new(
+        config: Arc<ArcSwap<Config>>,
+        life: Life,
+        terminals: Arc<Terminals>,
+        shown: Option<Arc<Shown>>,
+    ) -> Reloader {
+        Reloader { started: config.load_full(), config, life, terminals, shown, turn: Arc::default() }
     }
 
     /// Validates the whole file and swaps it, or says what is wrong and changes nothing.
@@ -51,6 +59,9 @@ impl Reloader {
         // The series come first: whatever is counted from now on is counted.
         self.life.metrics.configure(&Layout::from(&*new));
         let terminals = self.terminals.reload(&new.terminals, || self.config.store(new.clone())).await?;
+        if let (Some(shown), Some(https)) = (&self.shown, &new.server.tls) {
+            shown.show(&https.certificate);
+        }
         self.life.metrics.config_read(SystemTime::now());
         let restart = needs_restart(&self.started, &new);
         tracing::info!(?terminals, needs_restart = ?restart, "the configuration was read again");
@@ -65,6 +76,7 @@ impl Reloader {
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let compared = [
         ("server.listen", old.server.listen == new.server.listen),
+        ("server.tls", old.server.tls.is_some() == new.server.tls.is_some()),
         ("server.max_connections", old.server.max_connections == new.server.max_connections),
         ("server.shutdown_timeout", old.server.shutdown_timeout == new.server.shutdown_timeout),
         ("admin.listen", old.admin.listen == new.admin.listen),

@@ -6,13 +6,17 @@
 //! | `scope` | how one table is read without ignoring anything |
 //! | `value` | how single values are written |
 //! | `secret` | how secrets are read and kept out of everything that is shown |
+//! | `https`, `certificate`, `der` | which certificate the public listener shows, and until when |
 //! | `sections` | listeners, webhook, answers, journal |
 //! | `terminals` | a terminal's table, and what of it is the driver's |
 //! | `registers` | which register an event belongs to |
 //!
 //! Deliberately absent: serde. It stops at the first fault, and a cashier's Saturday is too short for one fault at a time.
 
+mod certificate;
+mod der;
 mod fault;
+mod https;
 mod registers;
 mod scope;
 mod secret;
@@ -27,7 +31,9 @@ use std::sync::Arc;
 use tillswitch_core::DriverRegistry;
 use toml::de::DeTable;
 
+pub use certificate::{Certificate, Unfit};
 pub use fault::{Fault, Faults};
+pub use https::Https;
 pub use registers::{RegisterConfig, UnknownRegister};
 pub use sections::{Admin, Answers, Journal, Repeat, Server, Tip, Webhook};
 pub use terminals::{TerminalConfig, WISH_AFTER};
@@ -100,7 +106,7 @@ fn read<'a>(report: &'a Report<'a>, table: &'a DeTable<'a>, file: PathBuf, regis
     let state_dir = base_dir.join(state_dir.as_deref().unwrap_or("tillswitch-state"));
     check_folder(&root, &state_dir);
     let min_free = root.size("min_free", 64 << 20);
-    let server = sections::server(&mut root);
+    let server = sections::server(&mut root, &base_dir);
     let admin = sections::admin(&mut root, &base_dir, &server);
     let (mut webhook, answers) = sections::webhook(&mut root, &base_dir, &server);
     let journal = sections::journal(&mut root, &state_dir, &webhook);

@@ -60,6 +60,11 @@ impl<'a> Scope<'a> {
         self.report.warning(self.span(key), &self.path(key), message, remedy);
     }
 
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// A key that may be there, as it stands.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Spot<'a>> {
         self.known.push(key);
@@ -84,7 +89,7 @@ impl<'a> Scope<'a> {
 
     /// A text that must be there.
     pub(super) fn required_text(&mut self, key: &'static str, form: &str) -> Option<String> {
-        if self.table.is_none_or(|table| !table.contains_key(key)) {
+        if !self.has(key) {
             self.known.push(key);
             self.fault(key, format!("`{key}` is missing"), form);
             return None;
@@ -215,13 +220,6 @@ impl<'a> Scope<'a> {
             report.fault(value.span(), &path, message, format!("write it as a table: [{path}]"));
         }
         Scope::new(report, value.get_ref().as_table(), value.span(), path)
-    }
-
-    /// A key whose feature this version does not have: refused, because an ignored key would be a promise.
-    pub(super) fn unavailable(&mut self, key: &'static str, instead: &str) {
-        if self.value(key).is_some() {
-            self.fault(key, format!("`{key}` is not available in this version"), instead);
-        }
     }
 
     /// All entries that nobody asked for yet, for the part of a table that belongs to a driver.

@@ -105,13 +105,13 @@ fn from_file(report: &Report<'_>, path: &str, place: Spot<'_>, file: &Path) -> R
 }
 
 #[cfg(unix)]
-fn readable_by_others(file: &Path) -> bool {
+pub(super) fn readable_by_others(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_file: &Path) -> bool {
+pub(super) fn readable_by_others(_file: &Path) -> bool {
     false
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tillswitch_core::Secret;
 
+use super::https::{self, Https};
 use super::scope::{Scope, Spot, as_text};
 use super::secret;
 
@@ -21,6 +22,8 @@ const LEAST_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct Server {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The certificate, if it speaks https by itself.
+    pub tls: Option<Https>,
     /// How many connections are open at most.
     pub max_connections: usize,
     /// How long a graceful stop waits for running payments.
@@ -109,11 +112,11 @@ pub struct Journal {
     pub retention: Duration,
 }
 
-pub(super) fn server(root: &mut Scope<'_>) -> Server {
+pub(super) fn server(root: &mut Scope<'_>, base_dir: &Path) -> Server {
     let mut scope = root.section("server");
-    scope.unavailable("tls", "end https in a reverse proxy or tunnel in front of the router");
     let server = Server {
         listen: scope.listen("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 5000))),
+        tls: https::read(&mut scope, base_dir),
         max_connections: scope.integer("max_connections", 256, 1..=65_535) as usize,
         shutdown_timeout: scope.wait("shutdown_timeout", 200 * SECOND),
     };

@@ -48,8 +48,8 @@ use process::Runtime;
 use series::{PlaceSeries, Series};
 use shop::{Shop, TillMetrics};
 use table::{
-    ADMIN_LOGINS, BUILD_INFO, CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME, HTTP_CONNECTIONS, IN_DOUBT_OLDEST,
-    IN_DOUBT_RESOLVED, OVERHEAD, RECOVERY_DURATION, RECOVERY_RECORDS, SSE_CLIENTS,
+    ADMIN_LOGINS, BUILD_INFO, CERTIFICATE_END, CERTIFICATE_OK, CONFIG_RELOAD_OK, CONFIG_RELOAD_TIME, HTTP_CONNECTIONS,
+    IN_DOUBT_OLDEST, IN_DOUBT_RESOLVED, OVERHEAD, RECOVERY_DURATION, RECOVERY_RECORDS, SSE_CLIENTS,
 };
 pub use table::{ALL, Kind, Metric};
 use webhooks::Webhooks;
@@ -84,6 +84,8 @@ struct Fixed {
     public_connections: Gauge,
     admin_connections: Gauge,
     listeners: Gauge,
+    certificate_end: Gauge,
+    certificate_ok: Gauge,
     config_ok: Gauge,
     config_time: Gauge,
     runtime: Runtime,
@@ -197,6 +199,17 @@ impl Metrics {
     /// A changed configuration had faults; the one in use stays.
     pub fn config_refused(&self) {
         self.0.fixed.config_ok.set(0.0);
+    }
+
+    /// Clients of the public listener are shown a certificate that ends then.
+    pub fn certificate_shown(&self, not_after: jiff::Timestamp) {
+        self.0.fixed.certificate_end.set(not_after.as_second() as f64);
+        self.0.fixed.certificate_ok.set(1.0);
+    }
+
+    /// Its files have changed and cannot be used; the one from before stays.
+    pub fn certificate_refused(&self) {
+        self.0.fixed.certificate_ok.set(0.0);
     }
 
     /// The text that Prometheus reads.
@@ -420,6 +433,8 @@ impl Fixed {
             public_connections: HTTP_CONNECTIONS.gauge(&["public"]),
             admin_connections: HTTP_CONNECTIONS.gauge(&["admin"]),
             listeners: SSE_CLIENTS.gauge(&["admin"]),
+            certificate_end: CERTIFICATE_END.gauge(&["public"]),
+            certificate_ok: CERTIFICATE_OK.gauge(&["public"]),
             config_ok: CONFIG_RELOAD_OK.gauge(&[]),
             config_time: CONFIG_RELOAD_TIME.gauge(&[]),
             runtime: Runtime::create(),

@@ -130,6 +130,10 @@ table! {
         "Clients that are connected.";
     SSE_CLIENTS "tillswitch_sse_clients" GAUGE THINGS ["listener"]
         "Clients that are told events as they happen.";
+    CERTIFICATE_END "tillswitch_tls_certificate_not_after_timestamp_seconds" GAUGE SECONDS ["listener"]
+        "When the certificate that clients are shown ends; 0 without TLS.";
+    CERTIFICATE_OK "tillswitch_tls_certificate_last_reload_successful" GAUGE THINGS ["listener"]
+        "0 when the certificate's files have changed and could not be used; the one from before is shown.";
     CONFIG_RELOAD_OK "tillswitch_config_last_reload_successful" GAUGE THINGS []
         "1 when the configuration was read without a fault the last time.";
     CONFIG_RELOAD_TIME "tillswitch_config_last_reload_timestamp_seconds" GAUGE SECONDS []

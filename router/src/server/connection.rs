@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::delivery::reached;
 use super::exchange::{End, Handler, answer};
@@ -119,7 +119,7 @@ impl<S: Transport> Connection<S> {
         if last {
             // Before the question of delivery, because a client that has said all it had to say waits for our end too.
             // An error shows again when delivery is looked into.
-            let _ = self.wire.stream.shutdown().await;
+            let _ = timeout(self.limits.linger, self.wire.stream.shutdown()).await;
         }
         if let Some(notice) = notice
             && reached(&mut self.wire, self.limits.settle).await

@@ -232,23 +232,13 @@ impl<S: Transport> Read for Stream<'_, '_, S> {
 impl<S: Transport> Write for Stream<'_, '_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut lock(self.wire).stream).poll_write(cx, bytes);
-        if written.is_ready() {
-            // Only an answer that the client did not take at once has made the place wait.
-            if self.stalled.take().is_some() && !self.place.works() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            return written;
-        }
-        // It fits into the socket's buffer unless the client has left earlier ones unread.
-        self.place.waits();
-        let patience = self.write_stall;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        self.unless_stalled(cx, written)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut lock(self.wire).stream).poll_flush(cx))?;
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // TLS takes in what is written and keeps it until here.
+        let flushed = Pin::new(&mut lock(self.wire).stream).poll_flush(cx);
+        ready!(self.unless_stalled(cx, flushed))?;
         // hyper flushes its socket only when its own buffer is empty, and drops a body before that.
         if self.progress.taken.load(Ordering::Relaxed) {
             self.progress.written.store(true, Ordering::Relaxed);
@@ -259,5 +249,24 @@ impl<S: Transport> Write for Stream<'_, '_, S> {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Closing is left to the connection, which first finds out about delivery.
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> Stream<'_, '_, S> {
+    /// Gives up a client that takes nothing, and meanwhile lets its place go to a newcomer.
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if step.is_ready() {
+            // Only an answer that the client did not take at once has made the place wait.
+            if self.stalled.take().is_some() && !self.place.works() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            return step;
+        }
+        // It fits into the socket's buffer unless the client has left earlier ones unread.
+        self.place.waits();
+        let patience = self.write_stall;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -8,7 +8,7 @@
 //! in words (hyper closes silently), why a request whose length is told in two ways never reaches a route (hyper picks
 //! one), and why routes need no limits of their own.
 //!
-//! Deliberately absent: HTTP/2, upgrades, TLS. TLS is an implementation of [`Accept`] around the accepted socket.
+//! Deliberately absent: HTTP/2 and upgrades. TLS is an implementation of [`Accept`] around the accepted socket.
 
 pub mod admin;
 mod answer;
@@ -24,6 +24,7 @@ mod limits;
 mod listener;
 mod places;
 pub mod public;
+pub mod tls;
 mod wire;
 
 pub use answer::{ErrorBody, error};

@@ -11,6 +11,7 @@ mod chores;
 mod desk;
 mod encrypted;
 mod guide;
+mod https;
 mod kills;
 mod matrix;
 mod metrics;
