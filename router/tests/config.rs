@@ -257,7 +257,6 @@ fn wrong_values_name_their_line_and_the_way_out() {
         ("server.max_connections = 1.5", "expected an integer, found a decimal number", "1 to 65535"),
         ("server.tls = { certificate = \"a\", key = \"b\" }", "a cannot be read", "fullchain.pem"),
         ("server.tls = { certificate = \"a\" }", "`key` is missing", "privkey.pem"),
-        ("server.tls = { certificate = \"a\", kei = \"b\" }", "unknown key `kei`", "key"),
         ("admin.listen = \"127.0.0.1:5000\"", "[server] listens on 127.0.0.1:5000 already", "own port"),
         ("admin.hosts = \"till.example\"", "expected a list", "hosts = ["),
         ("admin.hosts = [1]", "found an integer", "hosts = ["),
@@ -575,6 +574,43 @@ fn example() -> &'static str {
 }
 
 #[test]
+fn a_certificate_and_its_key_are_read_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["till.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 2, 3);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let ended = params.self_signed(&key).unwrap().pem();
+    let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    for (name, text) in [("ended.pem", &ended), ("key.pem", &key.serialize_pem()), ("other.pem", &other)] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        let mode = if name == "other.pem" { 0o600 } else { 0o644 };
+        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let load = |certificate: &str, key: &str| {
+        let line = format!("server.tls = {{ certificate = \"{certificate}\", key = \"{key}\" }}");
+        Config::parse(&shop(&line), &folder.path().join("tillswitch.toml"), &registry())
+    };
+    // An ended certificate and a key for everybody are warnings: a router that does not start resolves no doubt.
+    let config = load("ended.pem", "key.pem").unwrap();
+    let warnings: String =
+        config.warnings.iter().map(|warning| format!("{}: {}\n", warning.path, warning.message)).collect();
+    assert!(warnings.contains("server.tls.certificate: the certificate has ended on 2020-02-03"), "{warnings}");
+    assert!(warnings.contains("key.pem can be read by other users"), "{warnings}");
+    for (certificate, key, path, message) in [
+        ("ended.pem", "other.pem", "server.tls.key", "other.pem does not fit the certificate"),
+        ("key.pem", "key.pem", "server.tls.certificate", "key.pem holds no certificate"),
+        ("ended.pem", "ended.pem", "server.tls.key", "ended.pem holds no private key"),
+        ("ended.pem", "gone.pem", "server.tls.key", "gone.pem cannot be read"),
+    ] {
+        let faults = load(certificate, key).unwrap_err();
+        let [fault] = faults.faults.as_slice() else { panic!("{faults}") };
+        assert!(fault.path == path && fault.message.contains(message) && !fault.remedy.is_empty(), "{faults}");
+        assert!(!faults.to_string().contains("PRIVATE KEY"), "{faults}");
+    }
+}
+
+#[test]
 fn the_example_loads() {
     let mut registry = registry();
     registry.register(tillswitch_http::HttpFactory::new());
@@ -588,6 +624,9 @@ fn the_example_loads() {
 fn the_commented_keys_of_the_example_load_too() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("signature-key"), "e4nRJ04Ss2m3EkQxn19V").unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["till.example".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("fullchain.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("privkey.pem"), made.signing_key.serialize_pem()).unwrap();
     let mut count = 0;
     for line in example().lines() {
         let commented = line.strip_prefix("# ").filter(|key| is_assignment(key));
