@@ -23,6 +23,9 @@ use crate::payment::{PaymentId, PaymentRequest};
 /// - The router never drops a running `execute` except at the payment's deadline or at the end of a shutdown's grace; then
 ///   it drops the driver as well and builds a new one.
 /// - Every wait inside has a limit, and an [`Abort`] is looked at during all of them.
+/// - An outcome that belongs to no command of now never disappears, whichever method comes upon it: during `execute` and
+///   `resolve` it goes to [`Session::late`], otherwise (`status`, a service, the end of day, `close`) to [`LineWatch::late`],
+///   before the terminal is answered. It is never accepted on behalf of a payment that nobody waits for, if the protocol can say so.
 #[async_trait]
 pub trait TerminalDriver: Send {
     /// Sends the money command once and waits for the outcome.
@@ -63,8 +66,8 @@ pub trait TerminalDriver: Send {
         Vec::new()
     }
 
-    /// Says whom to tell what happens on the line to the terminal. Called before the first command, if at all; a driver that
-    /// has nothing to tell forgets it.
+    /// Says whom to tell what happens on the line to the terminal, and where an outcome goes that comes while neither `execute`
+    /// nor `resolve` runs. Called before the first command, if at all; a driver that has nothing to tell forgets it.
     fn watch_line(&mut self, _watch: LineWatch) {}
 
     /// Leaves the terminal in good order before the driver is dropped (a log-off, a closed connection). Runs only while no
@@ -107,6 +110,7 @@ pub trait Session: Display {
     async fn record(&mut self, said: &Outcome) -> Result<(), NotStored>;
 
     /// What the terminal said about an earlier payment (`None`: about one we do not know): an incident there, never a state.
+    /// Outside of `execute` and `resolve`, [`LineWatch::late`] is the same.
     async fn late(&mut self, earlier: Option<PaymentId>, said: &Outcome) -> Result<(), NotStored>;
 }
 

@@ -34,7 +34,7 @@ pub use driver::{
     BrandTotal, Cause, Display, DriverError, EndOfDay, NotStored, Notes, Progress, Reason, ReceiptRange, ServiceReport,
     Session, TerminalDriver, TerminalStatus,
 };
-pub use line::{LineEvent, LineWatch};
+pub use line::{KeepLate, LineEvent, LineWatch};
 pub use money::{AmountError, Currency, Money, Sign};
 pub use outcome::{Approval, Card, Details, Evidence, Outcome, Receipt, ReceiptKind, Resolution};
 pub use payment::{Document, Operation, Original, PaymentId, PaymentRequest};

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+
+use crate::driver::NotStored;
+use crate::outcome::Outcome;
+use crate::payment::PaymentId;
 
 /// One thing that happened on the line to a terminal. In JSON: `{"event":"answered","after_seconds":0.012}`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,25 +39,54 @@ pub enum LineEvent {
 /// LineWatch::default().note(LineEvent::Connected);
 /// ```
 #[derive(Clone, Default)]
-pub struct LineWatch(Option<Arc<dyn Fn(LineEvent) + Send + Sync>>);
+pub struct LineWatch {
+    noted: Option<Arc<dyn Fn(LineEvent) + Send + Sync>>,
+    late: Option<Arc<dyn KeepLate>>,
+}
+
+/// Whoever keeps what terminals say too late.
+#[async_trait]
+pub trait KeepLate: Send + Sync {
+    /// Keeps it durably before it returns, as an incident.
+    async fn late(&self, earlier: Option<PaymentId>, said: &Outcome) -> Result<(), NotStored>;
+}
 
 impl LineWatch {
     /// Somebody who is told. `watch` must not wait.
     pub fn new(watch: impl Fn(LineEvent) + Send + Sync + 'static) -> LineWatch {
-        LineWatch(Some(Arc::new(watch)))
+        LineWatch { noted: Some(Arc::new(watch)), late: None }
+    }
+
+    /// The same, with somebody who keeps what comes too late.
+    pub fn with_late(self, keeper: impl KeepLate + 'static) -> LineWatch {
+        LineWatch { late: Some(Arc::new(keeper)), ..self }
     }
 
     /// Tells. Never waits, never fails.
     pub fn note(&self, event: LineEvent) {
-        if let Some(watch) = &self.0 {
-            watch(event);
+        if let Some(noted) = &self.noted {
+            noted(event);
+        }
+    }
+
+    /// What the terminal said about an earlier payment (`None`: about one we do not know), while neither `execute` nor
+    /// `resolve` runs: an incident there, never a state. Stored durably before this returns, so that the terminal is answered
+    /// afterwards. While one of the two runs, [`Session::late`](crate::Session::late) is the same.
+    ///
+    /// # Errors
+    /// `NotStored` if the journal did not take it, or nobody listens: then the driver's log is all that is left of it.
+    pub async fn late(&self, earlier: Option<PaymentId>, said: &Outcome) -> Result<(), NotStored> {
+        match &self.late {
+            Some(keeper) => keeper.late(earlier, said).await,
+            None => Err(NotStored("nobody keeps what this terminal says too late".into())),
         }
     }
 }
 
 impl fmt::Debug for LineWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LineWatch").field(&self.0.is_some()).finish()
+        let is_heard = [self.noted.is_some(), self.late.is_some()];
+        f.debug_tuple("LineWatch").field(&is_heard).finish()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::Report;
 use super::bench::{Behaviour, Bench};
 use super::checks::{Expect, Seen, resolution_is_true, rules_of_money};
+use super::late::KeptLate;
 use super::session::TestSession;
 use crate::driver::{Cause, DriverError, TerminalDriver};
 use crate::money::{Currency, Money};
@@ -73,6 +74,8 @@ const CASES: &[Case] = &[
     refund("a refund whose link breaks", LinkLostAfterBooking, &[Expect::InDoubt, Expect::Unsupported]),
 ];
 
+const REPORTED_TOO_LATE: &str = "an approval that a look at the terminal comes upon does not disappear";
+
 /// Runs every case against a bench, one after the other.
 pub async fn run(bench: &mut dyn Bench) -> Report {
     let mut report = Report::default();
@@ -93,6 +96,13 @@ pub async fn run(bench: &mut dyn Bench) -> Report {
     ];
     for (name, faults) in sequences {
         note(&mut report, name, faults);
+    }
+    match bench.supports(ReportsTooLate) {
+        Ok(()) => {
+            let faults = reported_too_late(bench).await;
+            note(&mut report, REPORTED_TOO_LATE, faults);
+        }
+        Err(why) => report.left_out.push((REPORTED_TOO_LATE, why)),
     }
     report
 }
@@ -210,6 +220,48 @@ async fn status(bench: &mut dyn Bench) -> Vec<String> {
     }
     driver.close().await;
     faults
+}
+
+/// The router looks at a terminal with `status` also when a payment was left to a person. What that comes upon is money.
+async fn reported_too_late(bench: &mut dyn Bench) -> Vec<String> {
+    let mut driver = bench.start(ReportsTooLate).await;
+    let kept = KeptLate::default();
+    driver.watch_line(kept.watch());
+    let (request, mut session) = (request(Operation::Sale, false), TestSession::new());
+    let mut faults = Vec::new();
+    match execute(&mut *driver, &request, &mut session).await {
+        Ok(Err(DriverError::InDoubt(_))) => {}
+        Ok(other) => faults.push(format!("nothing was said about the payment, yet it ended as {other:?}")),
+        Err(hang) => faults.push(hang),
+    }
+    bench.heal().await;
+    for _ in 0..ASKS {
+        if tokio::time::timeout(PATIENCE, driver.status()).await.is_err() {
+            faults.push("status hangs".into());
+        }
+        if !kept.said().is_empty() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    faults.extend(misreported(&kept, &request));
+    if bench.money_commands() != 1 {
+        faults.push("status moved money".into());
+    }
+    faults.extend(resolve(bench, &mut *driver, &request, &session).await);
+    driver.close().await;
+    faults
+}
+
+/// Whether it is about that payment is not always known; it must not be about another one.
+fn misreported(kept: &KeptLate, request: &PaymentRequest) -> Option<String> {
+    let said = kept.said();
+    let is_about_it = |earlier: &Option<PaymentId>| earlier.is_none_or(|id| id == request.id);
+    let fits = match said.as_slice() {
+        [(earlier, Outcome::Approved(approval))] => is_about_it(earlier) && approval.amount == request.amount,
+        _ => false,
+    };
+    (!fits).then(|| format!("the terminal reported an approval of {} too late; found {said:?}", request.amount))
 }
 
 async fn services(bench: &mut dyn Bench) -> Vec<String> {

@@ -70,4 +70,6 @@ pub enum Behaviour {
     ApproveLess,
     /// Approves a tip on top of what was asked.
     ApproveMore,
+    /// Takes the command, books, and stays silent; once it is healed and somebody talks to it, it reports the booking.
+    ReportsTooLate,
 }

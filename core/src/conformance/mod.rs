@@ -13,12 +13,14 @@
 mod battery;
 pub mod bench;
 mod checks;
+mod late;
 mod session;
 
 use std::fmt;
 
 pub use battery::run;
 pub use bench::{Behaviour, Bench};
+pub use late::KeptLate;
 pub use session::TestSession;
 
 /// What the battery found.

@@ -35,6 +35,7 @@ fn step(behaviour: Behaviour) -> Result<Step, &'static str> {
         Behaviour::WaitForAbort | Behaviour::WaitForAbortBytewise => return Err("it has nothing to cancel with"),
         Behaviour::Busy => return Err("it has no word for busy that proves that nothing was started"),
         Behaviour::ErrorThenApproval | Behaviour::ApprovalThenReversal => return Err("it answers once"),
+        Behaviour::ReportsTooLate => return Err("it says nothing unasked"),
     })
 }
 

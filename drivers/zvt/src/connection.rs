@@ -10,7 +10,7 @@ use crate::collector;
 use crate::command::{self, Command};
 use crate::conversation::{Audience, Conversation, lead, requested};
 use crate::enquiry::{Answer, Ended, Enquiry, Habits};
-use crate::late::Late;
+use crate::late::{Late, LateResults};
 use crate::learnt::Learnt;
 use crate::messages::{self, is_busy, refused};
 use crate::registration::{Abilities, Registration};
@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     pub settings: ZvtSettings,
     pub timing: Timing,
     pub watch: LineWatch,
+    /// What may come, and has come, too late.
+    pub late: LateResults,
     registered: Option<Registered>,
     /// When something was said last.
     last_traffic: Instant,
@@ -80,6 +82,7 @@ impl Connection {
             settings,
             timing,
             watch: LineWatch::default(),
+            late: LateResults::default(),
             registered: None,
             last_traffic,
             learnt: None,
@@ -175,7 +178,12 @@ impl Connection {
     /// Leads any conversation over the line.
     pub async fn lead<C: Conversation>(&mut self, conversation: &mut C, audience: &mut Audience<'_>) -> C::End {
         let charset = self.charset();
-        let end = lead(&mut *self.transport, charset, &self.timing, &self.watch, audience, conversation).await;
+        let (transport, late) = (&mut *self.transport, &mut self.late);
+        let before = late.count();
+        let end = lead(transport, charset, &self.timing, &self.watch, late, audience, conversation).await;
+        if self.late.count() != before {
+            self.learnt = None;
+        }
         (0..self.transport.repetitions()).for_each(|_| self.watch.note(LineEvent::Retransmitted));
         self.last_traffic = Instant::now();
         end
@@ -289,7 +297,10 @@ impl Connection {
     async fn came_unasked(&mut self, apdu: &Apdu, audience: &mut Audience<'_>) -> Drained {
         match Reply::parse(apdu, self.charset()) {
             Reply::StatusInformation(fields) => {
-                audience.late(&Late::new(&fields, self.settings.currency, self.charset())).await;
+                let late = Late::new(&fields, self.settings.currency, self.charset());
+                self.late.file(&late, audience, &self.watch, self.timing.record).await;
+                // It has got a number, whether it stands or is taken back.
+                self.learnt = None;
                 Drained::Result
             }
             _ if apdu.is_answer() => Drained::OutOfStep,

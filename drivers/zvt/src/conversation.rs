@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::future;
 use std::time::Duration;
 
-use tillswitch_core::{Abort, Cause, Display, LineEvent, LineWatch, Outcome, Progress, Reason, Receipt, Session};
+use tillswitch_core::{
+    Abort, Cause, Display, LineEvent, LineWatch, NotStored, Outcome, PaymentId, Progress, Reason, Receipt, Session,
+};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::apdu::Apdu;
 use crate::charset::Charset;
 use crate::command::Command;
-use crate::late::{Late, Watch};
+use crate::late::{Late, LateResults};
 use crate::learnt;
 use crate::reply::Reply;
 use crate::timing::Timing;
@@ -90,7 +92,7 @@ pub(crate) enum Audience<'a> {
     /// The same before its command leaves: an abort ends whatever is asked.
     Preparing(&'a mut dyn Session),
     /// The looking into a payment in doubt, which nobody stops.
-    Resolving(&'a mut dyn Session, &'a mut Watch),
+    Resolving(&'a mut dyn Session),
     /// A command that moves no money.
     Display(&'a mut dyn Display),
     /// A question of the driver's own.
@@ -103,11 +105,13 @@ pub(crate) async fn lead<C: Conversation>(
     charset: Charset,
     timing: &Timing,
     watch: &LineWatch,
+    late: &mut LateResults,
     audience: &mut Audience<'_>,
     conversation: &mut C,
 ) -> C::End {
     let limit = Instant::now() + timing.conversation;
-    let mut leader = Leader { transport, charset, timing, watch, asked_at: None, audience, limit, deadline: limit };
+    let mut leader =
+        Leader { transport, charset, timing, watch, late, asked_at: None, audience, limit, deadline: limit };
     let mut abort = leader.audience.abort();
     let mut actions: VecDeque<Action<C::End>> = conversation.start().into();
     loop {
@@ -131,6 +135,7 @@ struct Leader<'a, 'b> {
     charset: Charset,
     timing: &'a Timing,
     watch: &'a LineWatch,
+    late: &'a mut LateResults,
     /// When the command was sent that the PT has not answered yet.
     asked_at: Option<Instant>,
     audience: &'a mut Audience<'b>,
@@ -148,7 +153,7 @@ impl Leader<'_, '_> {
             Action::Wait(wait) => self.deadline = Instant::now() + self.duration(wait),
             Action::Show(progress) => self.audience.show(progress),
             Action::Record(outcome) => return Some(self.record(&outcome).await),
-            Action::Late(late) => self.audience.late(&late).await,
+            Action::Late(late) => self.late.file(&late, self.audience, self.watch, self.timing.record).await,
             Action::Slip(receipt) => self.audience.receipt(receipt).await,
             Action::Finish(_) => {}
         }
@@ -247,13 +252,13 @@ impl Audience<'_> {
         match self {
             Audience::Session(session) | Audience::Preparing(session) => Some(session.abort()),
             // These end by themselves, and stopping half-way would settle nothing.
-            Audience::Resolving(..) | Audience::Display(_) | Audience::Nobody => None,
+            Audience::Resolving(_) | Audience::Display(_) | Audience::Nobody => None,
         }
     }
 
     fn show(&mut self, progress: Progress) {
         match self {
-            Audience::Session(session) | Audience::Preparing(session) | Audience::Resolving(session, _) => {
+            Audience::Session(session) | Audience::Preparing(session) | Audience::Resolving(session) => {
                 session.show(progress)
             }
             Audience::Display(display) => display.show(progress),
@@ -264,7 +269,7 @@ impl Audience<'_> {
     /// A slip that cannot be stored does not undo a payment: answering with a printer fault would.
     async fn receipt(&mut self, receipt: Receipt) {
         let stored = match self {
-            Audience::Session(session) | Audience::Preparing(session) | Audience::Resolving(session, _) => {
+            Audience::Session(session) | Audience::Preparing(session) | Audience::Resolving(session) => {
                 session.receipt(receipt).await
             }
             Audience::Display(display) => display.receipt(receipt).await,
@@ -275,20 +280,20 @@ impl Audience<'_> {
         }
     }
 
-    pub async fn late(&mut self, late: &Late) {
-        let stored = match self {
-            Audience::Session(session) | Audience::Preparing(session) => session.late(None, &late.said).await,
-            Audience::Resolving(session, watch) => {
-                watch.disturbed = true;
-                let earlier = watch.suspect.as_ref().and_then(|suspect| suspect.named_by(late));
-                let stored = session.late(earlier, &late.said).await;
+    /// Whoever runs a payment hears of it there, and otherwise whoever watches the line.
+    pub async fn late(
+        &mut self,
+        earlier: Option<PaymentId>,
+        said: &Outcome,
+        watch: &LineWatch,
+    ) -> Result<(), NotStored> {
+        match self {
+            Audience::Session(session) | Audience::Preparing(session) => session.late(earlier, said).await,
+            Audience::Resolving(session) => {
+                let stored = session.late(earlier, said).await;
                 stored.and(learnt::forget_acknowledgement(*session).await)
             }
-            Audience::Display(_) | Audience::Nobody => Ok(()),
-        };
-        if let Err(error) = stored {
-            tracing::error!("an incident is lost: {error}");
+            Audience::Display(_) | Audience::Nobody => watch.late(earlier, said).await,
         }
-        tracing::warn!("the terminal reported a payment that nobody waits for: {}", late.said.name());
     }
 }

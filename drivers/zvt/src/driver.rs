@@ -15,6 +15,7 @@ use crate::connection::{Connection, Status};
 use crate::conversation::Audience;
 use crate::day;
 use crate::enquiry::{Answer, Ended, Habits};
+use crate::late::Suspect;
 use crate::learnt::{How, Learnt, Reading, Remembered, remember_acknowledgement};
 use crate::messages::{self, is_busy, refused};
 use crate::registration::status_byte;
@@ -184,6 +185,7 @@ impl ZvtDriver {
             enquiries: self.connection.timing.enquiries_after_failure(),
             line_loses_messages: self.connection.loses_messages(),
         });
+        let remembered = self.to_remember();
         let end = self.connection.lead(&mut payment, &mut Audience::Session(session)).await;
         if let Some((date, time)) = payment.clock() {
             self.clock_difference = Some(terminal_clock::difference(date, time, SystemTime::now()));
@@ -191,6 +193,7 @@ impl ZvtDriver {
         if !matches!(end, Err(DriverError::InDoubt(_))) {
             self.connection.settled();
         }
+        self.connection.late.suspect(suspect(request, &remembered, &end));
         self.conclude(request, &end).await;
         if end.is_err() && payment.is_acknowledged() && self.connection.ended_in_order() {
             remember_acknowledgement(session).await;
@@ -385,6 +388,17 @@ impl TerminalDriver for ZvtDriver {
 
     async fn close(&mut self) {
         self.connection.log_off().await;
+    }
+}
+
+/// The payment as it may be told about later; `None`: it did not start, or there is nothing to know it by.
+fn suspect(request: &PaymentRequest, remembered: &Remembered, end: &Result<Outcome, DriverError>) -> Option<Suspect> {
+    match end {
+        Ok(Outcome::Approved(approval)) => Suspect::approved(request, approval),
+        Ok(Outcome::Declined(_) | Outcome::Cancelled(_)) | Err(DriverError::InDoubt(_)) => {
+            Suspect::new(request, remembered)
+        }
+        Err(DriverError::NotStarted(_) | DriverError::Unsupported) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::connection::Status;
 use crate::conversation::Audience;
 use crate::driver::ZvtDriver;
 use crate::enquiry::Habits;
-use crate::late::{self, Suspect, Watch};
+use crate::late::{self, Suspect};
 use crate::learnt::{How, Reading, Remembered, is_acknowledged, next_receipt};
 use crate::messages;
 use crate::settings::Keypad;
@@ -73,10 +73,11 @@ impl ZvtDriver {
         session: &mut dyn Session,
     ) -> Result<Resolution, DriverError> {
         let remembered = Remembered::from_notes(session.notes());
-        let suspect = remembered.as_ref().and_then(|remembered| Suspect::new(request, remembered));
-        let mut watch = Watch { suspect, disturbed: false };
-        let read = self.read(&mut Audience::Resolving(session, &mut watch), remembered.as_ref()).await;
-        if watch.disturbed {
+        self.connection.late.suspect(remembered.as_ref().and_then(|remembered| Suspect::new(request, remembered)));
+        let late_before = self.connection.late.count();
+        let read = self.read(&mut Audience::Resolving(session), remembered.as_ref()).await;
+        // What came was sent back, so the PT may be about to take the payment back.
+        if self.connection.late.count() != late_before {
             self.doubts.insert(request.id, Doubt::now());
         }
         match read {
@@ -97,10 +98,8 @@ impl ZvtDriver {
         if !session.abort().is_requested() || !self.connection.is_open() {
             return;
         }
-        let asked = self
-            .connection
-            .ask(Command::Abort, Habits::LOG_OFF, &mut Audience::Resolving(session, &mut Watch::default()))
-            .await;
+        let mut audience = Audience::Resolving(session);
+        let asked = self.connection.ask(Command::Abort, Habits::LOG_OFF, &mut audience).await;
         if let Err(reason) = asked {
             tracing::debug!("the terminal did not hear the abort: {reason}");
         }

@@ -478,11 +478,12 @@ async fn a_late_result_of_the_payment_in_doubt_is_filed_under_it() {
 }
 
 #[tokio::test]
-async fn a_late_result_of_an_earlier_payment_is_sent_back() {
+async fn a_late_result_of_an_earlier_payment_is_sent_back_and_filed_under_it() {
     let mut shop = Shop::open(|options| options.reuses_numbers = true).await;
     shop.approve(1000).await;
     shop.terminal.set_script(vec![Step::LateResult]);
-    let (result, session) = shop.pay(&sale(2590)).await;
+    let earlier = sale(2590);
+    let (result, session) = shop.pay(&earlier).await;
     assert!(matches!(result, Err(DriverError::InDoubt(_))), "{result:?}");
     // Nobody has resolved it, as after an operator's word; the terminal brings it up with the next payment.
     let (next, next_session) = shop.pay(&sale(700)).await;
@@ -490,7 +491,8 @@ async fn a_late_result_of_an_earlier_payment_is_sent_back() {
         panic!("{next:?}");
     };
     assert_eq!(reason.cause, Cause::Busy);
-    assert!(matches!(next_session.late.as_slice(), [(None, Outcome::Approved(late))] if late.amount.minor() == 2590));
+    let late = next_session.late;
+    assert!(matches!(late.as_slice(), [(Some(id), Outcome::Approved(_))] if *id == earlier.id), "{late:?}");
     shop.wait_until("it is taken back", |terminal| standing(&terminal.ledger()).len() == 1).await;
     shop.approve(700).await;
     drop(session);

@@ -176,6 +176,7 @@ impl Step {
             Behaviour::ApprovalThenReversal => &[Step::ApproveThenReverse],
             Behaviour::ApproveLess => &[Step::ApproveLess],
             Behaviour::ApproveMore => &[Step::ApproveMore],
+            Behaviour::ReportsTooLate => &[Step::LateResult],
         }
     }
 
