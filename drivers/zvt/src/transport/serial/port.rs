@@ -93,10 +93,7 @@ impl Device {
     fn explained(&self, error: &tokio_serial::Error) -> io::Error {
         let path = &self.path;
         let sentence = match error.kind() {
-            ErrorKind::Io(io::ErrorKind::NotFound) => format!(
-                "there is no serial device {path}: is the cable or the adapter plugged in? \
-                 /dev/serial/by-id lists adapters by names that stay the same"
-            ),
+            ErrorKind::Io(io::ErrorKind::NotFound) => missing(path),
             ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
                 format!("{path} may not be used by this user: put it into the group `dialout` and start again")
             }
@@ -106,6 +103,21 @@ impl Device {
             _ => format!("{path} cannot be used as a serial line: {error}; is it one, and what is plugged in there?"),
         };
         io::Error::other(sentence)
+    }
+}
+
+/// A name that leads nowhere is another matter than one that there never was.
+fn missing(path: &str) -> String {
+    match std::fs::read_link(path) {
+        Ok(target) => format!(
+            "{path} stands for {}, which is gone: plug the adapter in again; if it stays away, `ls -l /dev/serial/by-id` \
+             shows which adapters are there, and `device` has to name one of them",
+            target.display()
+        ),
+        Err(_) => format!(
+            "there is no serial device {path}: is the cable or the adapter plugged in? \
+             /dev/serial/by-id lists adapters by names that stay the same"
+        ),
     }
 }
 
