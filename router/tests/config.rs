@@ -387,6 +387,45 @@ fn one_serial_device_is_not_listed_twice() {
     assert_eq!(parse(&text).unwrap_err().faults[0].excerpt.lines().last(), Some("         ^^^^^^^^^^^^^^"));
 }
 
+/// A device of the machine has many names.
+#[cfg(unix)]
+#[test]
+fn one_serial_device_is_not_listed_under_two_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("ttyS7"), "").unwrap();
+    std::os::unix::fs::symlink(path("ttyS7"), path("usb-terminal")).unwrap();
+    let line = |name: &str, device: &str| {
+        format!("\n[terminals.{name}]\ndriver = \"zvt-serial\"\ndevice = \"{}\"\n", path(device))
+    };
+    let text = shop("") + &line("kiosk", "usb-terminal") + &line("spare", "ttyS7");
+    let message = format!(
+        "{} is the device that terminal `kiosk` is reached at already, as {}",
+        path("ttyS7"),
+        path("usb-terminal")
+    );
+    check_fault(&text, 23, &message, "terminal = \"kiosk\"");
+    std::fs::remove_file(path("usb-terminal")).unwrap();
+    loads(&text);
+}
+
+#[test]
+fn a_device_that_may_be_another_one_tomorrow_deserves_a_look() {
+    let shop =
+        |device: &str| shop("") + &format!("\n[terminals.kiosk]\ndriver = \"zvt-serial\"\ndevice = \"{device}\"\n");
+    let wandering = |device: &str| {
+        let warnings = loads(&shop(device)).warnings;
+        warnings.into_iter().find(|warning| warning.message.contains("order of plugging in"))
+    };
+    for device in ["/dev/ttyUSB0", "/dev/ttyACM1"] {
+        let warning = wandering(device).unwrap();
+        assert!(warning.message.contains(device) && warning.remedy.contains("/dev/serial/by-id"), "{warning:?}");
+        assert_eq!(warning.line, 19);
+    }
+    assert_eq!(wandering("/dev/serial/by-id/usb-FTDI-if00"), None);
+    assert_eq!(wandering("/dev/ttyS0"), None);
+}
+
 #[test]
 fn a_project_belongs_to_one_register() {
     for ids in ["[\"3f942a4b\"]", "[\"7\"]", "[7]", "[8, 8]"] {

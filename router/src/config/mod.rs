@@ -9,10 +9,12 @@
 //! | `https`, `certificate`, `der` | which certificate the public listener shows, and until when |
 //! | `sections` | listeners, webhook, answers, journal |
 //! | `terminals` | a terminal's table, and what of it is the driver's |
+//! | `address` | which addresses mean the same place |
 //! | `registers` | which register an event belongs to |
 //!
 //! Deliberately absent: serde. It stops at the first fault, and a cashier's Saturday is too short for one fault at a time.
 
+mod address;
 mod certificate;
 mod der;
 mod fault;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use tillswitch_core::DriverRegistry;
 use toml::de::DeTable;
 
+pub use address::resolved;
 pub use certificate::{Certificate, Unfit};
 pub use fault::{Fault, Faults};
 pub use https::Https;

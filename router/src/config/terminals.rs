@@ -10,6 +10,7 @@ use jiff::civil::Time;
 use tillswitch_core::settings::parse_duration;
 use tillswitch_core::{Currency, DriverFactory, DriverRegistry, Identity, Secret, Settings, SettingsError};
 
+use super::address;
 use super::registers::check_name;
 use super::scope::{Scope, as_text};
 use super::value::{nearest, plain, suggest};
@@ -217,15 +218,21 @@ fn report_driver_fault(scope: &Scope<'_>, fault: &SettingsError) {
 }
 
 /// Two tasks on one terminal would send two commands at a time.
-fn check_address(scope: &Scope<'_>, terminal: &TerminalConfig, taken: &mut BTreeMap<String, String>) {
-    let address = terminal.identity.address.clone();
-    if let Some(owner) = taken.get(&address) {
-        let message = format!("terminal `{owner}` is reached at {address} already");
+fn check_address(scope: &Scope<'_>, terminal: &TerminalConfig, taken: &mut BTreeMap<String, (String, String)>) {
+    let address = &terminal.identity.address;
+    if let Some((owner, theirs)) = taken.get(&address::resolved(address)) {
+        let message = match theirs == address {
+            true => format!("terminal `{owner}` is reached at {address} already"),
+            false => format!("{address} is the device that terminal `{owner}` is reached at already, as {theirs}"),
+        };
         let remedy = format!("remove one of them; several registers may share a terminal: terminal = \"{owner}\"");
-        scope.report.fault(address_place(scope, &address), &scope.path(""), message, remedy);
+        scope.report.fault(address_place(scope, address), &scope.path(""), message, remedy);
         return;
     }
-    taken.insert(address, terminal.name.clone());
+    if let Some((message, remedy)) = address::wanders(address) {
+        scope.report.warning(address_place(scope, address), &scope.path(""), message, remedy);
+    }
+    taken.insert(address::resolved(address), (terminal.name.clone(), address.clone()));
 }
 
 /// The key that holds the address is the driver's secret; the longest text that the address contains is it.
