@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tillswitch_core::{DriverError, DriverRegistry, TerminalStatus};
+use tillswitch_core::{
+    DriverError, DriverRegistry, KeepLate, LineWatch, NotStored, Outcome, PaymentId, TerminalStatus, async_trait,
+};
 use tokio::time::timeout;
 
 use super::online::ask_router;
 use crate::config::{Config, Faults, TerminalConfig};
+use crate::terminals::described_late;
 
 /// The exit code for a faulty configuration (`EX_CONFIG`).
 pub const CONFIGURATION: u8 = 78;
@@ -163,11 +166,29 @@ async fn ask(terminal: Arc<TerminalConfig>, limits: Limits) -> State {
         Ok(driver) => driver,
         Err(faults) => return State::bad(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
     };
+    let kept = KeptLate::default();
+    driver.watch_line(LineWatch::default().with_late(kept.clone()));
     let answer = timeout(limits.status, driver.status()).await;
     // A driver that does not even let go in time is dropped, as the contract allows.
     let _ = timeout(limits.close, driver.close()).await;
     let late = || State::bad(format!("no answer within {} s; is it switched on?", limits.status.as_secs()));
-    answer.map_or_else(|_| late(), State::from)
+    let state = answer.map_or_else(|_| late(), State::from);
+    match kept.0.lock().expect("nothing panics while it holds the words").as_slice() {
+        [] => state,
+        words => State::bad(format!("too late, it reported a payment that nobody waits for: {}", words.join("; and "))),
+    }
+}
+
+/// What terminals say too late. No journal is open here, so whoever asked them hears it.
+#[derive(Clone, Default)]
+struct KeptLate(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl KeepLate for KeptLate {
+    async fn late(&self, _: Option<PaymentId>, said: &Outcome) -> Result<(), NotStored> {
+        self.0.lock().expect("nothing panics while it holds the words").push(described_late(said));
+        Ok(())
+    }
 }
 
 /// What to know when a router runs on this state directory: it holds the terminals.
@@ -262,14 +283,14 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use tillswitch_core::{
-        Cause, Display, DriverFactory, EndOfDay, Identity, Outcome, PaymentRequest, Resolution, Session, Settings,
-        SettingsError, TerminalDriver, async_trait,
+        Approval, Cause, Currency, Details, Display, DriverFactory, EndOfDay, Identity, Money, PaymentRequest,
+        Resolution, Session, Settings, SettingsError, TerminalDriver,
     };
 
     use super::*;
 
     /// Behaves as its address says.
-    struct Scripted(String);
+    struct Scripted(String, LineWatch);
 
     #[async_trait]
     impl TerminalDriver for Scripted {
@@ -286,6 +307,13 @@ mod tests {
             match self.0.as_str() {
                 "ready" => Ok(TerminalStatus { ready: true, message: "idle".into(), terminal_id, software: None }),
                 "off" => Err(DriverError::not_started(Cause::Unreachable, "nobody answers at off")),
+                "late" => {
+                    let amount = Money::from_minor(2590, Currency::EUR);
+                    let details = Details { receipt_number: Some("0043".into()), ..Details::new("00", "approved") };
+                    let said = Outcome::Approved(Approval { amount, details });
+                    self.1.late(None, &said).await.expect("somebody keeps it");
+                    Ok(TerminalStatus { ready: true, message: "idle".into(), terminal_id, software: None })
+                }
                 "hangs" => std::future::pending().await,
                 "crashes" => panic!("a driver that crashes"),
                 _ => Err(DriverError::Unsupported),
@@ -294,6 +322,10 @@ mod tests {
 
         async fn end_of_day(&mut self, _: &mut dyn Display) -> Result<EndOfDay, DriverError> {
             Err(DriverError::Unsupported)
+        }
+
+        fn watch_line(&mut self, watch: LineWatch) {
+            self.1 = watch;
         }
     }
 
@@ -313,7 +345,7 @@ mod tests {
             let mut reader = settings.reader();
             let address = reader.required("address", "write it");
             reader.finish()?;
-            Ok(Box::new(Scripted(address.expect("required"))))
+            Ok(Box::new(Scripted(address.expect("required"), LineWatch::default())))
         }
     }
 
@@ -359,7 +391,7 @@ FILE: ok, 1 warning
 
     #[test]
     fn every_terminal_is_asked_whatever_the_others_do() {
-        let (_folder, args) = shop(&["ready", "off", "hangs", "crashes", "mute"]);
+        let (_folder, args) = shop(&["ready", "off", "hangs", "crashes", "mute", "late"]);
         let checked = checked(&CheckArgs { online: true, ..args });
         for line in [
             "ready    ready      idle (terminal 29001612)",
@@ -367,7 +399,8 @@ FILE: ok, 1 warning
             "hangs    not ready  no answer within",
             "crashes  not ready  its driver crashed",
             "mute     unknown    its driver cannot ask it",
-            "3 of 5 terminals not ready",
+            "late     not ready  too late, it reported a payment that nobody waits for: approved 25.90 EUR, receipt 0043;",
+            "4 of 6 terminals not ready",
         ] {
             assert!(checked.out.contains(line), "{line}: {}", checked.out);
         }

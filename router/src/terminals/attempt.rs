@@ -149,9 +149,7 @@ impl Attempt {
         JournalSession {
             id: job.payment.id,
             terminal: self.config.name.as_str().into(),
-            journal: self.life.journal.clone(),
-            metrics: self.life.metrics.clone(),
-            events: self.life.events.clone(),
+            life: self.life.clone(),
             notes: Notes::default(),
             abort: self.abort.abort(),
             display: Some(job.entry.display()),

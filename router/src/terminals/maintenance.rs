@@ -11,7 +11,7 @@ use tillswitch_core::{
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::session::stored;
+use super::late::stored;
 use crate::events::{Event, Events};
 use crate::journal::Journal;
 use crate::life::Life;

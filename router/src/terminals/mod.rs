@@ -9,12 +9,14 @@
 //! | `maintenance` | what a terminal does besides payments |
 //! | `chores` | what it does that nobody asks for at the moment |
 //! | `request` | what somebody else may want of a terminal's task |
+//! | `late` | what becomes of what a terminal says too late |
 //! | `session` | what a running driver can ask of the router |
 //! | `stop` | the stages of a graceful stop |
 
 mod attempt;
 mod chores;
 mod gate;
+mod late;
 mod maintenance;
 mod recovery;
 mod request;
@@ -35,11 +37,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 pub use attempt::Job;
 pub use gate::{Place, Refusal};
+pub(crate) use late::described as described_late;
 pub use maintenance::{Report, Work};
 pub use request::{AbortAnswer, NotDone, NotSettled};
 pub use stop::Stop;
 
-use crate::config::TerminalConfig;
+use crate::config::{TerminalConfig, resolved};
 use crate::journal::{End, JournalError, Payment, TerminalKey};
 use crate::life::Life;
 use crate::metrics::Metrics;
@@ -378,9 +381,10 @@ impl Terminal {
         answer.unwrap_or_else(|| Err(NotSettled::Journal(JournalError::ReadOnly("the router is stopping".into()))))
     }
 
-    /// Whether its driver is at this address, or will be.
+    /// Whether its driver is at this address, or will be, by whatever name.
     fn may_be_at(&self, address: &str) -> bool {
-        self.current().key.identity.address == address || self.wanted.load().identity.address == address
+        let is_there = |own: &str| own == address || resolved(own) == resolved(address);
+        is_there(&self.current().key.identity.address) || is_there(&self.wanted.load().identity.address)
     }
 
     async fn configure(&self, config: Arc<TerminalConfig>) -> oneshot::Receiver<()> {

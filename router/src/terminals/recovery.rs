@@ -136,9 +136,7 @@ async fn question(
     let mut session = JournalSession {
         id: payment.id,
         terminal: config.name.as_str().into(),
-        journal: life.journal.clone(),
-        metrics: life.metrics.clone(),
-        events: life.events.clone(),
+        life: life.clone(),
         notes: payment.notes.clone(),
         abort: AbortHandle::new().abort(),
         display: None,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::attempt::{Attempt, Job, expired};
 use super::chores::Chores;
 use super::gate::{Gate, Place, Refusal};
+use super::late::LateKeeper;
 use super::maintenance::{self, Report, Work};
 use super::recovery::{Doubt, Doubts, ask};
 use super::request::{AbortAnswer, NotSettled, Request};
@@ -313,8 +314,10 @@ impl Task {
         if let Some(driver) = self.driver.take() {
             return Some(driver);
         }
+        let keeper = LateKeeper { life: self.life.clone(), terminal: self.config.name.as_str().into() };
+        let watch = self.life.metrics.watch_line(&self.config.name).with_late(keeper);
         let watched = |mut driver: Box<dyn TerminalDriver>| {
-            driver.watch_line(self.life.metrics.watch_line(&self.config.name));
+            driver.watch_line(watch);
             driver
         };
         let build = || self.config.factory.build(&self.config.settings).map(watched);

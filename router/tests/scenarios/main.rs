@@ -13,6 +13,7 @@ mod encrypted;
 mod guide;
 mod https;
 mod kills;
+mod late;
 mod matrix;
 mod metrics;
 mod operations;

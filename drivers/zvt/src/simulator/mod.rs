@@ -251,6 +251,14 @@ impl Simulator {
         booked.map(|booking| booking.receipt).map_err(|error| KeypadError::Ledger(error.to_string()))
     }
 
+    /// The result of its last booking was never told: it comes in front of the next answer or on the next link, as after
+    /// `late-result`. `false`: there is none, or it was taken back.
+    pub fn report_late(&self) -> bool {
+        let mut memory = self.terminal.memory();
+        memory.late = memory.book.last().filter(|booking| !booking.taken_back).cloned();
+        memory.late.is_some()
+    }
+
     /// Another terminal answers at this address from now on.
     ///
     /// # Errors
