@@ -29,7 +29,7 @@ const FIRST_AMOUNT: u64 = 1000;
 struct Shop {
     terminal: Simulator,
     driver: Box<dyn TerminalDriver>,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     paid: u64,
 }
 
@@ -47,7 +47,7 @@ impl Shop {
         let options = Options { auto_reverse, ..Options::fast(folder.path().join("ledger.jsonl")) };
         let terminal = Simulator::start_serial(options, &folder.path().join("tty")).await.unwrap();
         let driver = driver(&terminal);
-        Shop { terminal, driver, folder, paid: 0 }
+        Shop { terminal, driver, _folder: folder, paid: 0 }
     }
 
     /// One payment to its very end, which must be what the ledger says.
