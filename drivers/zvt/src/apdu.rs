@@ -234,17 +234,21 @@ impl std::error::Error for ApduError {}
 /// ```
 pub struct ApduDecoder {
     buffer: Vec<u8>,
+    /// How many bytes of the buffer have been handed out. They go when more come: taking them away message by message would
+    /// move all the others each time.
+    taken: usize,
     maximum: usize,
 }
 
 impl ApduDecoder {
     /// A decoder that accepts data blocks of at most `maximum` bytes.
     pub fn new(maximum: usize) -> Self {
-        Self { buffer: Vec::new(), maximum }
+        Self { buffer: Vec::new(), taken: 0, maximum }
     }
 
     /// Appends what was read.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..std::mem::take(&mut self.taken));
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -254,40 +258,42 @@ impl ApduDecoder {
     /// `TooLong` as soon as a length field says so, before the data has arrived. The stream cannot be trusted
     /// any more: the error repeats until `clear`, and the connection should be dropped.
     pub fn next_apdu(&mut self) -> Result<Option<Apdu>, ApduError> {
-        let Some((start, length)) = header(&self.buffer) else {
+        let pending = self.pending_bytes();
+        let Some((start, length)) = header(pending) else {
             return Ok(None);
         };
         if length > self.maximum {
             return Err(ApduError::TooLong { length, maximum: self.maximum });
         }
-        if self.buffer.len() < start + length {
+        if pending.len() < start + length {
             return Ok(None);
         }
-        let control = [self.buffer[0], self.buffer[1]];
-        let data = self.buffer[start..start + length].to_vec();
-        self.buffer.drain(..start + length);
+        let control = [pending[0], pending[1]];
+        let data = pending[start..start + length].to_vec();
+        self.taken += start + length;
         Ok(Some(Apdu::new(control, data)))
     }
 
     /// How many bytes wait for the rest of their APDU.
     pub fn pending(&self) -> usize {
-        self.buffer.len()
+        self.pending_bytes().len()
     }
 
     /// The bytes that wait for the rest of their APDU; only their count and first two may be logged.
     pub fn pending_bytes(&self) -> &[u8] {
-        &self.buffer
+        &self.buffer[self.taken..]
     }
 
     /// Forgets what has arrived.
     pub fn clear(&mut self) {
+        self.taken = 0;
         self.buffer.clear();
     }
 }
 
 impl fmt::Debug for ApduDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ApduDecoder({} bytes pending, at most {})", self.buffer.len(), self.maximum)
+        write!(f, "ApduDecoder({} bytes pending, at most {})", self.pending(), self.maximum)
     }
 }
 
@@ -346,6 +352,22 @@ mod tests {
             assert_eq!(seen, expected, "pieces of {size}");
             assert_eq!(decoder.pending(), 0);
         }
+    }
+
+    #[test]
+    fn what_was_handed_out_is_not_kept_for_ever() {
+        let mut decoder = ApduDecoder::new(16);
+        for _ in 0..1000 {
+            decoder.push(&[0x80, 0x00, 0x00, 0x80, 0x00, 0x00, 0x06]);
+            assert!(decoder.next_apdu().unwrap().is_some() && decoder.next_apdu().unwrap().is_some());
+            assert_eq!((decoder.pending(), decoder.pending_bytes()), (1, [0x06].as_slice()));
+            decoder.push(&[0x0F, 0x00]);
+            assert_eq!(decoder.next_apdu(), Ok(Some(Apdu::new(control::COMPLETION, vec![]))));
+        }
+        assert!(decoder.buffer.len() < 32, "{} bytes are kept", decoder.buffer.len());
+        decoder.push(&[0x06]);
+        decoder.clear();
+        assert_eq!(decoder.pending(), 0);
     }
 
     #[test]

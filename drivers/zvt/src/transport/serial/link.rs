@@ -9,6 +9,12 @@
 //! after a NAK only, and only after one that is beyond doubt: a single byte, nothing else near it, and silence after it.
 //! Silence alone would prove nothing, and a NAK among other bytes may be noise about a command that has started.
 //!
+//! A NAK that came before the frame left is none of its own. Whatever has arrived is taken in before a message is sent, so
+//! only one that is still in the adapter then (FTDI: up to 16 ms) can be taken for an answer to the frame. It repeats a money
+//! command only if the ACK of a frame that was understood stays away for all of T1, and then what arrives is the same frame
+//! again, in front of any answer: to the other end a repetition. By time such a NAK cannot be told from a true one, because
+//! terminals on USB do not keep to the speed that is set.
+//!
 //! # What counts as acknowledged
 //!
 //! Besides ACK: a message that the other end can only have sent because it has got ours, when the ACK itself was lost. Our
@@ -27,7 +33,8 @@
 //!
 //! A repetition is acknowledged again and goes no further. Where the ACK of our answer is lost and the next command happens
 //! to be equal, it is taken for a repetition: one of two equal lines of a slip is lost, and the other end gets our repeated
-//! answer. The other way round one message would be answered twice, and the second answer could pass for that to a result
+//! answer. No result of a payment can be lost so: two of them differ in their numbers, and one that was told once more is the
+//! same booking. The other way round one message would be answered twice, and the second answer could pass for that to a result
 //! which has not been stored.
 
 use std::collections::VecDeque;
