@@ -98,6 +98,15 @@ impl Secret {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is too long to be guessed at the speed of a network: 16 characters or more, and not always the same few.
+    pub fn is_long(&self) -> bool {
+        let mut characters: Vec<char> = self.0.chars().collect();
+        let length = characters.len();
+        characters.sort_unstable();
+        characters.dedup();
+        length >= 16 && characters.len() >= 8
+    }
 }
 
 impl fmt::Debug for Secret {

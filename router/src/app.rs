@@ -178,6 +178,7 @@ impl App {
             desk,
             reloader: self.reloader(),
             sessions: Default::default(),
+            attempts: Default::default(),
             seats: Default::default(),
         };
         let inside = server::routes(server::admin::routes(calls, intake));

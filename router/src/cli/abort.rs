@@ -13,6 +13,9 @@ pub struct AbortArgs {
     /// The payment
     #[arg(value_name = "ID")]
     id: String,
+    /// Why, for the payment's history
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     #[command(flatten)]
     router: RouterArgs,
     /// Print the payment as JSON
@@ -23,7 +26,8 @@ pub struct AbortArgs {
 /// Asks. What the terminal says decides, so 0 means only that it was asked.
 pub fn run(args: &AbortArgs) -> ExitCode {
     with_router(&args.router, args.json, async |client| {
-        let answer = client.post(&format!("/api/v1/payments/{}/abort", encode(&args.id)), json!({})).await?;
+        let body = args.reason.as_ref().map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+        let answer = client.post(&format!("/api/v1/payments/{}/abort", encode(&args.id)), body).await?;
         let payment = &answer["payment"];
         match args.json {
             true => out(&format!("{payment:#}\n")),

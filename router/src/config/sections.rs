@@ -130,6 +130,10 @@ pub(super) fn admin(root: &mut Scope<'_>, base_dir: &Path, server: &Server) -> A
     let token_path = scope.path("token");
     let configured = scope.value("token");
     let token = configured.and_then(|value| secret::read(scope.report, base_dir, &token_path, value));
+    if token.as_ref().is_some_and(|token| !token.is_long()) {
+        let message = "the token is short enough to be guessed: whoever tries can keep you waiting";
+        scope.warning("token", message, "make one with `openssl rand -hex 16`: 16 characters or more");
+    }
     let hosts = hosts(&mut scope);
     if configured.is_none() && !listen.ip().is_loopback() {
         let message = format!("the admin listener on {listen} can be reached from other machines and has no token");

@@ -3,7 +3,9 @@
 //! | file | question |
 //! |---|---|
 //! | `wish` | what was asked for |
+//! | `person` | who asks |
 
+mod person;
 mod wish;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::journal::{Actor, Admission, Begun, End, JournalError, NewPayment, Pay
 use crate::life::Life;
 use crate::terminals::{AbortAnswer, Job, NotSettled, Place, Refusal, Terminal, Terminals, settle_orphan};
 
+pub use person::{Asker, Person};
 pub use wish::{Ruling, Wish};
 
 /// The desk of whoever runs the shop. Cheap to clone.
@@ -28,15 +31,6 @@ pub struct Desk {
     config: Arc<ArcSwap<Config>>,
     life: Life,
     terminals: Arc<Terminals>,
-}
-
-/// Who asks, and how the same request is recognised when it comes again.
-#[derive(Clone, Debug)]
-pub struct Asker {
-    /// Their name, for the history.
-    pub name: String,
-    /// The `Idempotency-Key`.
-    pub key: String,
 }
 
 impl Desk {
@@ -104,7 +98,7 @@ impl Desk {
     }
 
     /// Asks a payment to stop. 200: it never started; 202: the terminal was asked, the outcome decides.
-    pub async fn abort(&self, name: &str, id: PaymentId) -> Answer {
+    pub async fn abort(&self, person: &Person, id: PaymentId) -> Answer {
         let payment = match self.payment(id).await {
             Ok(payment) => payment,
             Err(answer) => return answer,
@@ -112,7 +106,7 @@ impl Desk {
         let mut asked = AbortAnswer::NotRunning;
         for terminal in self.terminals.named(&payment.terminal.name) {
             if asked == AbortAnswer::NotRunning {
-                asked = terminal.abort(id, name).await;
+                asked = terminal.abort(id, person).await;
             }
         }
         match asked {
@@ -126,12 +120,12 @@ impl Desk {
     }
 
     /// Takes a person's word about a payment in doubt. The first writer wins.
-    pub async fn resolve(&self, name: &str, id: PaymentId, ruling: Ruling) -> Answer {
+    pub async fn resolve(&self, person: &Person, id: PaymentId, ruling: Ruling) -> Answer {
         let payment = match self.payment(id).await {
             Ok(payment) => payment,
             Err(answer) => return answer,
         };
-        let end = ruled(name, &payment, &ruling);
+        let end = ruled(person, &payment, &ruling);
         let terminals = self.terminals.named(&payment.terminal.name);
         let settled = match terminals.into_iter().find(|terminal| terminal.current().key == payment.terminal) {
             Some(terminal) => terminal.settle(id, end, ruling.force).await,
@@ -266,7 +260,7 @@ fn new_payment(
     let current = terminal.current();
     NewPayment {
         id,
-        evidence: format!("asked for by {}", asker.name),
+        evidence: format!("asked for by {}", asker.person),
         keys: wish.keys(asker),
         operation: wish.operation,
         amount: wish.amount,
@@ -288,7 +282,7 @@ fn new_payment(
 }
 
 /// The end that a person's word makes.
-fn ruled(name: &str, payment: &Payment, ruling: &Ruling) -> End {
+fn ruled(person: &Person, payment: &Payment, ruling: &Ruling) -> End {
     let details = Details { receipt_number: ruling.receipt_number.clone(), ..Details::new("operator", &ruling.reason) };
     let verdict = match ruling.state {
         State::Approved => Verdict::Said { outcome: Outcome::Approved(Approval { amount: payment.amount, details }) },
@@ -301,9 +295,9 @@ fn ruled(name: &str, payment: &Payment, ruling: &Ruling) -> End {
     End {
         state: ruling.state,
         verdict,
-        actor: Actor::Operator(name.to_owned()),
+        actor: Actor::Operator(person.name.clone()),
         at: SystemTime::now(),
-        evidence: ruling.reason.clone(),
+        evidence: format!("settled by {person}"),
         release_keys: false,
     }
 }

@@ -87,6 +87,10 @@ impl Wish {
             hash.update(field);
         }
         let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Keys::Operator { name: asker.name, key: format!("operator:{}", asker.key), content: format!("v1:{digits}") }
+        Keys::Operator {
+            name: asker.person.name,
+            key: format!("operator:{}", asker.key),
+            content: format!("v1:{digits}"),
+        }
     }
 }

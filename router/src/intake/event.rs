@@ -309,7 +309,8 @@ fn clipped(text: &str) -> String {
     text.chars().filter(|c| is_printable(*c)).take(MAX_TEXT).collect()
 }
 
-fn is_printable(c: char) -> bool {
+/// Whether a character shows itself and nothing else: it breaks no line, steers no screen, turns no text around.
+pub fn is_printable(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

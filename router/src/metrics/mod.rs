@@ -79,8 +79,7 @@ struct Fixed {
     overhead: [Histogram; Stage::ALL.len()],
     journal: JournalMetrics,
     recovery: Recovery,
-    logins: Counter,
-    refused_logins: Counter,
+    logins: [Counter; Login::ALL.len()],
     public_connections: Gauge,
     admin_connections: Gauge,
     listeners: Gauge,
@@ -140,6 +139,29 @@ pub enum Listener {
     Public,
     /// The one for page, API and metrics.
     Admin,
+}
+
+/// What somebody's admin token came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// It opened a session.
+    Ok,
+    /// It is wrong.
+    Wrong,
+    /// It came while its sender had to pause.
+    Paused,
+}
+
+impl Login {
+    const ALL: [Login; 3] = [Login::Ok, Login::Wrong, Login::Paused];
+
+    fn name(self) -> &'static str {
+        match self {
+            Login::Ok => "ok",
+            Login::Wrong => "wrong_token",
+            Login::Paused => "throttled",
+        }
+    }
 }
 
 /// A client that is connected, until this is dropped.
@@ -370,10 +392,9 @@ impl Metrics {
         recovery.duration.set(took.as_secs_f64());
     }
 
-    /// Somebody wanted to exchange the token for a session.
-    pub fn logged_in(&self, succeeded: bool) {
-        let logins = if succeeded { &self.0.fixed.logins } else { &self.0.fixed.refused_logins };
-        logins.increment(1);
+    /// Somebody exchanged the token for a session, or tried a token in vain.
+    pub fn token_tried(&self, result: Login) {
+        self.0.fixed.logins[result as usize].increment(1);
     }
 
     /// A client has connected.
@@ -428,8 +449,7 @@ impl Fixed {
                 expired: RECOVERY_RECORDS.counter(&["expired"]),
                 duration: RECOVERY_DURATION.gauge(&[]),
             },
-            logins: ADMIN_LOGINS.counter(&["ok"]),
-            refused_logins: ADMIN_LOGINS.counter(&["wrong_token"]),
+            logins: Login::ALL.map(|result| ADMIN_LOGINS.counter(&[result.name()])),
             public_connections: HTTP_CONNECTIONS.gauge(&["public"]),
             admin_connections: HTTP_CONNECTIONS.gauge(&["admin"]),
             listeners: SSE_CLIENTS.gauge(&["admin"]),

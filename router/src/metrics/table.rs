@@ -125,7 +125,7 @@ table! {
     RECOVERY_DURATION "tillswitch_recovery_duration_seconds" GAUGE SECONDS []
         "Time that the start took to settle what was open.";
     ADMIN_LOGINS "tillswitch_admin_logins_total" COUNTER THINGS ["result"]
-        "Exchanges of the token for a session of the page.";
+        "Exchanges of the admin token for a session of the page, and tokens that were wrong or came in a pause, wherever they came.";
     HTTP_CONNECTIONS "tillswitch_http_connections" GAUGE THINGS ["listener"]
         "Clients that are connected.";
     SSE_CLIENTS "tillswitch_sse_clients" GAUGE THINGS ["listener"]

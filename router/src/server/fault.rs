@@ -4,6 +4,7 @@ use std::io;
 
 use hyper::StatusCode;
 
+use super::answer::PROTECTION;
 use super::{ErrorBody, Limits};
 use crate::code::Code;
 
@@ -114,9 +115,10 @@ impl Fault {
         };
         let head = format!(
             "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\
-             cache-control: no-store\r\nx-content-type-options: nosniff\r\n{retry}\r\n",
+             {}{retry}\r\n",
             self.status(),
-            body.len()
+            body.len(),
+            PROTECTION.map(|(name, value)| format!("{name}: {value}\r\n")).concat()
         );
         [head.as_bytes(), &body].concat()
     }

@@ -1,6 +1,6 @@
 //! One payment at its terminal: from the place in front of it to an end that is on disk.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use tillswitch_core::{
@@ -16,6 +16,7 @@ use super::session::JournalSession;
 use super::stop::{Stages, Stop};
 use crate::code::Code;
 use crate::config::TerminalConfig;
+use crate::desk::Person;
 use crate::journal::{Actor, JournalError, Payment, State, Verdict};
 use crate::life::{self, Life, persist};
 use crate::live::{Entry, Progress};
@@ -60,7 +61,22 @@ pub(super) struct Attempt {
     pub gate: Gate,
     pub stop: watch::Receiver<Stop>,
     /// Whoever has the other half may ask the terminal to stop.
-    pub abort: Arc<AbortHandle>,
+    pub abort: Arc<StopRequest>,
+}
+
+/// How a running command is asked to stop, and which person did.
+#[derive(Default)]
+pub(super) struct StopRequest {
+    handle: AbortHandle,
+    by: OnceLock<String>,
+}
+
+impl StopRequest {
+    /// Asks for a person. The first one is named in the payment's history.
+    pub fn ask_for(&self, person: &Person) {
+        let _ = self.by.set(person.to_string());
+        self.handle.request();
+    }
 }
 
 impl Attempt {
@@ -151,7 +167,7 @@ impl Attempt {
             terminal: self.config.name.as_str().into(),
             life: self.life.clone(),
             notes: Notes::default(),
-            abort: self.abort.abort(),
+            abort: self.abort.handle.abort(),
             display: Some(job.entry.display()),
         }
     }
@@ -179,7 +195,7 @@ impl Attempt {
                 () = until(wait_until) => {
                     wait_until = None;
                     tracing::info!(payment = %job.payment.id, "the answer's time is over, the terminal is asked to stop");
-                    self.abort.request();
+                    self.abort.handle.request();
                 }
             }
         }
@@ -190,7 +206,10 @@ impl Attempt {
         payment: &mut Payment,
         result: Result<Outcome, DriverError>,
     ) -> Result<(), JournalError> {
-        let end = life::end_of(result, SystemTime::now());
+        let mut end = life::end_of(result, SystemTime::now());
+        if let Some(person) = self.abort.by.get() {
+            end.evidence = format!("{}; asked to stop by {person}", end.evidence);
+        }
         self.life.finish(payment, end).await?;
         if let Some(message) = mismatch(payment) {
             self.life.incident(payment, message, None).await;

@@ -43,6 +43,7 @@ pub use request::{AbortAnswer, NotDone, NotSettled};
 pub use stop::Stop;
 
 use crate::config::{TerminalConfig, resolved};
+use crate::desk::Person;
 use crate::journal::{End, JournalError, Payment, TerminalKey};
 use crate::life::Life;
 use crate::metrics::Metrics;
@@ -369,9 +370,9 @@ impl Terminal {
     }
 
     /// Asks a payment to stop.
-    pub async fn abort(&self, id: PaymentId, operator: &str) -> AbortAnswer {
-        let operator = operator.to_owned();
-        let answer = self.ask(|answer| Request::Abort { id, operator, answer }).await;
+    pub async fn abort(&self, id: PaymentId, person: &Person) -> AbortAnswer {
+        let person = person.clone();
+        let answer = self.ask(|answer| Request::Abort { id, person, answer }).await;
         answer.unwrap_or(AbortAnswer::NotRunning)
     }
 

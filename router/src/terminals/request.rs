@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::gate::{Place, Refusal};
 use super::maintenance::{Report, Work};
 use crate::config::TerminalConfig;
+use crate::desk::Person;
 use crate::journal::{End, JournalError, Payment};
 
 /// A request to the task of a terminal. Each is answered; a dropped answer means that the task is gone.
@@ -16,7 +17,7 @@ pub(super) enum Request {
     /// Do this, at once: the place is kept for it.
     Maintain { work: Work, place: Place, answer: oneshot::Sender<Result<Report, DriverError>> },
     /// Stop this payment.
-    Abort { id: PaymentId, operator: String, answer: oneshot::Sender<AbortAnswer> },
+    Abort { id: PaymentId, person: Person, answer: oneshot::Sender<AbortAnswer> },
     /// A person says what became of this payment.
     Settle { id: PaymentId, end: End, force: bool, answer: oneshot::Sender<Result<Payment, NotSettled>> },
     /// Work with these settings from the next quiet moment on. Answered when it does.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tillswitch_core::{AbortHandle, Cause, DriverError, PaymentId, TerminalDriver};
+use tillswitch_core::{Cause, DriverError, PaymentId, TerminalDriver};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::attempt::{Attempt, Job, expired};
+use super::attempt::{Attempt, Job, StopRequest, expired};
 use super::chores::Chores;
 use super::gate::{Gate, Place, Refusal};
 use super::late::LateKeeper;
@@ -22,6 +22,7 @@ use super::stop::{Stages, Stop};
 use super::{Current, current, is_equal};
 use crate::code::Code;
 use crate::config::TerminalConfig;
+use crate::desk::Person;
 use crate::journal::{Actor, End, JournalError, Payment, State};
 use crate::life::{self, Life};
 use crate::live::Progress;
@@ -67,7 +68,7 @@ struct Activity {
     /// The payment that is made or asked about.
     payment: Option<PaymentId>,
     /// How to ask a payment to stop.
-    abort: Option<Arc<AbortHandle>>,
+    abort: Option<Arc<StopRequest>>,
     /// A person has settled the payment meanwhile: what comes of this is too late.
     settled: bool,
 }
@@ -203,7 +204,7 @@ impl Task {
     fn start_attempt(&mut self, driver: Box<dyn TerminalDriver>, job: Box<Job>) {
         let (config, life) = (self.config.clone(), self.life.clone());
         let (gate, stop) = (self.gate.clone(), self.links.stop.clone());
-        let (payment, abort) = (Some(job.payment.id), Arc::new(AbortHandle::new()));
+        let (payment, abort) = (Some(job.payment.id), Arc::new(StopRequest::default()));
         let attempt = Attempt { config, life, gate, stop, abort: abort.clone() };
         let running = tokio::spawn(async move {
             let attempted = attempt.run(driver, job).await;
@@ -345,8 +346,8 @@ impl Task {
                 let _ = answer.send(());
             }
             Request::Configure { config, answer } => self.next = Some((config, answer)),
-            Request::Abort { id, operator, answer } => {
-                let _ = answer.send(self.abort(id, operator).await);
+            Request::Abort { id, person, answer } => {
+                let _ = answer.send(self.abort(id, &person).await);
             }
             Request::Settle { id, end, force, answer } => {
                 let _ = answer.send(self.settle(id, end, force).await);
@@ -354,23 +355,25 @@ impl Task {
         }
     }
 
-    async fn abort(&mut self, id: PaymentId, operator: String) -> AbortAnswer {
+    async fn abort(&mut self, id: PaymentId, person: &Person) -> AbortAnswer {
         // It may have been handed over a moment ago.
         while let Ok(job) = self.links.jobs.try_recv() {
             self.waiting.push_back(job);
         }
         let waits = self.waiting.iter().position(|job| job.payment.id == id);
         if let Some(job) = waits.and_then(|place| self.waiting.remove(place)) {
-            let message = format!("stopped by {operator} before it started");
-            let actor = Actor::Operator(operator);
-            let end = life::because(State::Cancelled, Code::Cancelled, message, actor, std::time::SystemTime::now());
+            // The point of sale is told the name; the history also from where, and why.
+            let message = format!("stopped by {} before it started", person.name);
+            let (actor, now) = (Actor::Operator(person.name.clone()), std::time::SystemTime::now());
+            let mut end = life::because(State::Cancelled, Code::Cancelled, message, actor, now);
+            end.evidence = format!("stopped before it started by {person}");
             end_unstarted(&self.life, job, end).await;
             return AbortAnswer::Cancelled;
         }
         let running = self.activity.as_ref().filter(|activity| activity.payment == Some(id));
         match running.and_then(|activity| activity.abort.as_ref()) {
             Some(abort) => {
-                abort.request();
+                abort.ask_for(person);
                 AbortAnswer::Asked
             }
             None => AbortAnswer::NotRunning,

@@ -1,6 +1,7 @@
 //! What does whoever runs the shop see of the payments?
 
 mod calls;
+mod door;
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 
 mod listeners;
 mod pay;
+mod people;
 pub mod puppet;
 mod settle;
 mod stop;

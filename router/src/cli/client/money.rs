@@ -29,6 +29,9 @@ pub struct MoneyArgs {
     /// It is another payment, although one of this document and amount was just approved
     #[arg(long)]
     pub confirm_repeat: bool,
+    /// Why, for the payment's history
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Print the payment as JSON
     #[arg(long)]
     json: bool,
@@ -45,7 +48,10 @@ pub(in crate::cli) fn start(args: &MoneyArgs, what: impl AsyncFnOnce(&Client) ->
     let key = args.key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     run(&args.router, args.json, async |client| {
         let mut interrupts = Interrupts::listen();
-        let start = what(client).await?;
+        let mut start = what(client).await?;
+        if let Some(reason) = &args.reason {
+            start.body["reason"] = reason.as_str().into();
+        }
         tell(&format!("Idempotency-Key {key}"));
         // The events come first, so that no line is missed.
         let events = client.listen().await;

@@ -1,5 +1,6 @@
 //! What a call says: its query and its JSON body, read strictly. An unknown key is a mistake, not a wish.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use tillswitch_core::{Currency, Document, Money, Operation};
 use super::table::decode;
 use crate::answer::Answer;
 use crate::code::Code;
-use crate::desk::{Asker, Ruling, Wish};
+use crate::desk::{Asker, Person, Ruling, Wish};
+use crate::intake::event::is_printable;
 use crate::intake::json::Object;
 use crate::journal::{Filter, State};
 
@@ -54,7 +56,9 @@ fn text(object: &Object<'_>, key: &str) -> Result<Option<String>, Answer> {
         Some(text) if text.chars().count() > MAX_TEXT => {
             Err(wrong(format!("`{key}` is longer than {MAX_TEXT} characters")))
         }
-        Some(text) if text.chars().any(char::is_control) => Err(wrong(format!("`{key}` has control characters"))),
+        Some(text) if !text.chars().all(is_printable) => {
+            Err(wrong(format!("`{key}` has characters that cannot be shown")))
+        }
         text => Ok(text),
     }
 }
@@ -102,7 +106,7 @@ pub fn token(body: &Bytes) -> Result<String, Answer> {
 /// A payment that is wished for.
 pub fn wish(body: &Bytes) -> Result<Wish, Answer> {
     let object = object(body)?;
-    only(&object, &["register", "operation", "amount", "currency", "document", "confirm_repeat"])?;
+    only(&object, &["register", "operation", "amount", "currency", "document", "confirm_repeat", "reason"])?;
     let operation = operation(&required(&object, "operation")?)?;
     let currency: Currency = required(&object, "currency")?.parse().map_err(|error| wrong(format!("{error}")))?;
     let text = amount(&object)?.ok_or_else(|| Answer::error(400, Code::BadAmount, "`amount` is missing"))?;
@@ -157,8 +161,13 @@ pub fn ruling(body: &Bytes) -> Result<Ruling, Answer> {
     Ok(Ruling { state, reason: required(&object, "reason")?, receipt_number, force: flag(&object, "force")? })
 }
 
+/// Who asks, and why if the body says so.
+pub fn person(headers: &HeaderMap, from: IpAddr, body: &Bytes) -> Result<Person, Answer> {
+    Ok(Person { name: operator(headers), from, reason: text(&object(body)?, "reason")? })
+}
+
 /// Who asks, under which key.
-pub fn asker(headers: &HeaderMap) -> Result<Asker, Answer> {
+pub fn asker(headers: &HeaderMap, from: IpAddr, body: &Bytes) -> Result<Asker, Answer> {
     let key = header(headers, "idempotency-key").filter(|key| !key.is_empty() && key.len() <= MAX_KEY);
     let key = key.ok_or_else(|| {
         let message = format!(
@@ -166,11 +175,11 @@ pub fn asker(headers: &HeaderMap) -> Result<Asker, Answer> {
         );
         Answer::error(400, Code::NoIdempotencyKey, message)
     })?;
-    Ok(Asker { name: operator(headers), key })
+    Ok(Asker { person: person(headers, from, body)?, key })
 }
 
 /// The name for the history.
-pub fn operator(headers: &HeaderMap) -> String {
+fn operator(headers: &HeaderMap) -> String {
     let name = header(headers, "tillswitch-operator").unwrap_or_default();
     let clean: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
     if clean.is_empty() { "admin".to_owned() } else { clean }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
+use hyper::header::CACHE_CONTROL;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use warp::Reply;
@@ -42,6 +43,8 @@ pub fn stream(life: &Life, seats: &Seats) -> Result<Response, Answer> {
         Some((Ok::<_, std::convert::Infallible>(sent), (events, over, seat)))
     });
     let mut response = sse::reply(sse::keep_alive().interval(KEEP_ALIVE).stream(sent)).into_response();
+    // What it says by itself would allow a cache to keep it.
+    response.headers_mut().remove(CACHE_CONTROL);
     response.extensions_mut().insert(UntilClientLeaves);
     Ok(response)
 }

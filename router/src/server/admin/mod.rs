@@ -4,16 +4,19 @@
 //! |---|---|
 //! | `table` | which calls are there |
 //! | `guard` | who may come in |
+//! | `attempts` | how often may somebody try a token |
 //! | `body` | what does a call say |
 //! | `events` | what is told as it happens |
 //! | `openapi` | what do programs read about it |
 
+mod attempts;
 mod body;
 mod events;
 mod guard;
 mod openapi;
 mod table;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -25,16 +28,19 @@ use tillswitch_core::{DriverError, PaymentId};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::Peer;
 use super::public::{health, reply};
 use crate::answer::{Answer, describe, rfc3339};
 use crate::code::Code;
 use crate::config::Config;
-use crate::desk::{Desk, refused};
+use crate::desk::{Asker, Desk, Person, refused};
 use crate::intake::Intake;
 use crate::journal::{History, JournalError};
 use crate::life::Life;
+use crate::metrics::Login;
 use crate::reload::Reloader;
 use crate::terminals::{NotDone, Refusal, Report, Terminal, Terminals, Work};
+use attempts::{Attempts, Tried};
 use events::Seats;
 use guard::Sessions;
 use table::{Call, Found};
@@ -56,6 +62,8 @@ pub struct Admin {
     pub reloader: Reloader,
     /// Who is logged in.
     pub sessions: Sessions,
+    /// Who tried a wrong token lately.
+    pub attempts: Attempts,
     /// The places for those who listen to the events.
     pub seats: Seats,
 }
@@ -68,10 +76,11 @@ pub fn routes(admin: Admin, intake: Intake) -> impl Filter<Extract = (Response,)
         .and(query)
         .and(warp::header::headers_cloned())
         .and(warp::body::bytes())
-        .then(move |method, path: warp::path::FullPath, query, headers, body| {
+        .and(warp::ext::get::<Peer>())
+        .then(move |method, path: warp::path::FullPath, query, headers, body, Peer(peer): Peer| {
             let admin = admin.clone();
             async move {
-                let asked = Asked { method, query, headers, body };
+                let asked = Asked { method, query, headers, body, from: peer.ip().to_canonical() };
                 admin.answer(path.as_str(), asked).await
             }
         });
@@ -84,6 +93,18 @@ struct Asked {
     query: String,
     headers: HeaderMap,
     body: Bytes,
+    /// Where it came from: the client, or a proxy in front of us.
+    from: IpAddr,
+}
+
+impl Asked {
+    fn person(&self) -> Result<Person, Answer> {
+        body::person(&self.headers, self.from, &self.body)
+    }
+
+    fn asker(&self) -> Result<Asker, Answer> {
+        body::asker(&self.headers, self.from, &self.body)
+    }
 }
 
 impl Admin {
@@ -96,19 +117,45 @@ impl Admin {
 
     async fn handle(&self, path: &str, asked: &Asked) -> Result<Response, Answer> {
         let found = table::find(&asked.method, path);
-        let open = matches!(&found, Found::Route(route, _) if route.call == Call::LogIn);
-        guard::check(&self.config.load().admin, &self.sessions, &asked.method, &asked.headers, open)?;
+        guard::check(&self.config.load().admin, &asked.method, &asked.headers)?;
+        if !matches!(&found, Found::Route(route, _) if route.call == Call::LogIn) {
+            self.admit(asked)?;
+        }
         match found {
             Found::Nothing => Err(Answer::error(404, Code::NotFound, "there is nothing at this address")),
             Found::WrongMethod(method) => {
                 Err(Answer::error(405, Code::MethodNotAllowed, format!("this address takes {method}")))
             }
-            Found::Route(route, open) => self.call(route.call, &open, asked).await,
+            Found::Route(route, open) => {
+                guard::check_type(&asked.headers, &asked.body)?;
+                let answered = self.call(route.call, &open, asked).await;
+                if route.method == Verb::Post {
+                    note(route, &open, asked, &answered);
+                }
+                answered
+            }
         }
     }
 
+    /// Lets in whoever has an open session or the token, if there is one.
+    fn admit(&self, asked: &Asked) -> Result<(), Answer> {
+        let config = self.config.load();
+        let Some(token) = &config.admin.token else { return Ok(()) };
+        if self.sessions.is_open(&asked.headers, token) {
+            return Ok(());
+        }
+        let tried = guard::bearer(&asked.headers).map(|given| self.attempts.judge(asked.from, token, given));
+        match tried {
+            Some(Tried::Right) => return Ok(()),
+            Some(Tried::Wrong) => self.life.metrics.token_tried(Login::Wrong),
+            Some(Tried::Paused(_)) => self.life.metrics.token_tried(Login::Paused),
+            None => {}
+        }
+        Err(guard::refused(tried))
+    }
+
     async fn call(&self, call: Call, open: &[String], asked: &Asked) -> Result<Response, Answer> {
-        if let Call::Abort | Call::TestTerminal | Call::EndOfDay | Call::Service | Call::Reload | Call::LogOut = call {
+        if let Call::TestTerminal | Call::EndOfDay | Call::Service | Call::Reload | Call::LogOut = call {
             body::nothing(&asked.body)?;
         }
         let answer = match call {
@@ -122,8 +169,11 @@ impl Admin {
             Call::OpenApi => Answer::value(200, openapi::document()),
             Call::ListPayments => self.list(asked).await?,
             Call::OnePayment => self.one(payment_id(open)?).await?,
-            Call::Pay => self.desk.pay(body::asker(&asked.headers)?, body::wish(&asked.body)?).await,
-            Call::Abort => self.desk.abort(&body::operator(&asked.headers), payment_id(open)?).await,
+            Call::Pay => self.desk.pay(asked.asker()?, body::wish(&asked.body)?).await,
+            Call::Abort => {
+                body::only(&body::object(&asked.body)?, &["reason"])?;
+                self.desk.abort(&asked.person()?, payment_id(open)?).await
+            }
             Call::Refund => self.refund(payment_id(open)?, asked).await?,
             Call::Reverse => {
                 let (asker, confirmed) = confirmed(asked)?;
@@ -134,8 +184,8 @@ impl Admin {
                 self.desk.again(asker, payment_id(open)?, confirmed).await
             }
             Call::Resolve => {
-                let name = body::operator(&asked.headers);
-                self.desk.resolve(&name, payment_id(open)?, body::ruling(&asked.body)?).await
+                let (person, ruling) = (asked.person()?, body::ruling(&asked.body)?);
+                self.desk.resolve(&person, payment_id(open)?, ruling).await
             }
             Call::Registers => self.registers(),
             Call::Terminals => self.list_terminals(),
@@ -159,14 +209,21 @@ impl Admin {
     fn log_in(&self, asked: &Asked) -> Result<Response, Answer> {
         let given = body::token(&asked.body)?;
         let config = self.config.load();
-        let fits = config.admin.token.as_ref().is_some_and(|token| guard::is_token(token, &given));
-        self.life.metrics.logged_in(fits);
-        if !fits {
-            return Err(Answer::error(401, Code::Unauthorized, "the token is wrong, or none is configured"));
+        let Some(token) = &config.admin.token else {
+            return Err(Answer::error(401, Code::Unauthorized, "no token is configured, and none is needed"));
+        };
+        let tried = self.attempts.judge(asked.from, token, &given);
+        self.life.metrics.token_tried(match tried {
+            Tried::Right => Login::Ok,
+            Tried::Wrong => Login::Wrong,
+            Tried::Paused(_) => Login::Paused,
+        });
+        if tried != Tried::Right {
+            return Err(guard::refused(Some(tried)));
         }
         let mut response = reply(&Answer::value(200, json!({ "status": "open" })));
-        let cookie = HeaderValue::from_str(&self.sessions.open()).expect("a session's secret is hexadecimal");
-        response.headers_mut().insert(SET_COOKIE, cookie);
+        let cookie = HeaderValue::from_str(&self.sessions.open(token, &asked.headers));
+        response.headers_mut().insert(SET_COOKIE, cookie.expect("a session's secret is hexadecimal"));
         Ok(response)
     }
 
@@ -183,9 +240,9 @@ impl Admin {
     }
 
     async fn refund(&self, id: PaymentId, asked: &Asked) -> Result<Answer, Answer> {
-        let asker = body::asker(&asked.headers)?;
+        let asker = asked.asker()?;
         let object = body::object(&asked.body)?;
-        body::only(&object, &["amount", "confirm_repeat"])?;
+        body::only(&object, &["amount", "confirm_repeat", "reason"])?;
         let (amount, confirmed) = (body::amount(&object)?, body::flag(&object, "confirm_repeat")?);
         Ok(self.desk.refund(asker, id, amount, confirmed).await)
     }
@@ -242,14 +299,21 @@ impl Admin {
     }
 }
 
+/// What somebody did, or wanted to do, is in the log. What moves or settles money is in the payment's history besides.
+fn note(route: &Route, open: &[String], asked: &Asked, answered: &Result<Response, Answer>) {
+    let status = answered.as_ref().map_or_else(|answer| answer.status, |response| response.status().as_u16());
+    let Ok(Person { name, from, reason }) = asked.person() else { return };
+    tracing::info!(operator = name, %from, call = route.path, on = ?open, reason, status, "somebody asked for this");
+}
+
 fn payment_id(open: &[String]) -> Result<PaymentId, Answer> {
     open[0].parse().map_err(|error| Answer::error(404, Code::NotFound, format!("{:?} is {error}", open[0])))
 }
 
 fn confirmed(asked: &Asked) -> Result<(crate::desk::Asker, bool), Answer> {
-    let asker = body::asker(&asked.headers)?;
+    let asker = asked.asker()?;
     let object = body::object(&asked.body)?;
-    body::only(&object, &["confirm_repeat"])?;
+    body::only(&object, &["confirm_repeat", "reason"])?;
     Ok((asker, body::flag(&object, "confirm_repeat")?))
 }
 

@@ -84,13 +84,29 @@ pub const ROUTES: &[Route] = &[
     money(
         "/api/v1/payments",
         Call::Pay,
-        "Starts a payment: {register, operation, amount, currency, document, confirm_repeat}.",
+        "Starts a payment: {register, operation, amount, currency, document, confirm_repeat, reason}.",
     ),
     get("/api/v1/payments/{id}", Call::OnePayment, "One payment with its transitions, receipts and incidents."),
-    post("/api/v1/payments/{id}/abort", Call::Abort, "Asks a payment to stop; the outcome still decides."),
-    money("/api/v1/payments/{id}/refund", Call::Refund, "Pays back an approved sale, or {amount} of it."),
-    money("/api/v1/payments/{id}/reverse", Call::Reverse, "Takes an approved sale back as a whole."),
-    money("/api/v1/payments/{id}/again", Call::Again, "Starts a new payment in place of one that came to nothing."),
+    post(
+        "/api/v1/payments/{id}/abort",
+        Call::Abort,
+        "Asks a payment to stop, perhaps with {reason}; the outcome still decides.",
+    ),
+    money(
+        "/api/v1/payments/{id}/refund",
+        Call::Refund,
+        "Pays back an approved sale, or {amount} of it, perhaps with {reason}.",
+    ),
+    money(
+        "/api/v1/payments/{id}/reverse",
+        Call::Reverse,
+        "Takes an approved sale back as a whole, perhaps with {reason}.",
+    ),
+    money(
+        "/api/v1/payments/{id}/again",
+        Call::Again,
+        "Starts a new payment in place of one that came to nothing, perhaps with {reason}.",
+    ),
     post(
         "/api/v1/payments/{id}/resolve",
         Call::Resolve,

@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use super::{TOKEN, admin, ask, guarded};
 use crate::harness::*;
 
-const UNKNOWN: &str = "0199f1f4-6d2e-7d5b-9d39-0c5d5a1c4b11";
+pub const UNKNOWN: &str = "0199f1f4-6d2e-7d5b-9d39-0c5d5a1c4b11";
 
 /// A row's path, with a payment that is not there and things that are.
-fn filled(route: &Route) -> String {
+pub fn filled(route: &Route) -> String {
     route.path.replace("{id}", UNKNOWN).replace("{name}", "counter").replace("{service}", "diagnosis")
 }
 
@@ -86,7 +86,8 @@ async fn every_call_asks_for_token_or_cookie() {
         assert!(reply.headers.get("set-cookie").is_none());
     }
     let figures = ask(&scene, "/metrics", &[(COOKIE, &cookie)]).await.text;
-    for (result, count) in [("ok", 1), ("wrong_token", 1)] {
+    // One wrong token with every call, and one to log in.
+    for (result, count) in [("ok", 1), ("wrong_token", ROUTES.len() - 2 + 1), ("throttled", 0)] {
         let line = format!("tillswitch_admin_logins_total{{result=\"{result}\"}} {count}\n");
         assert!(figures.contains(&line), "{line} is not in\n{figures}");
     }
