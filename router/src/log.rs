@@ -1,18 +1,26 @@
 //! Where log lines go: compact text on a terminal, one JSON object per line otherwise. Always standard error; standard
 //! output belongs to the tables.
 
+mod shown;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
 use std::sync::{Mutex, OnceLock};
-use std::thread;
 use std::time::Duration;
+use std::{panic, thread};
 
 use tokio::time::Instant;
+use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+use shown::{Form, Shown};
 
 /// The variable that asks for more or less, such as `TILLSWITCH_LOG=debug`.
 const VARIABLE: &str = "TILLSWITCH_LOG";
@@ -39,17 +47,44 @@ pub fn start() -> Log {
     let (filter, handle) = reload::Layer::new(base());
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).lossy(true).finish(Batches::to(io::stderr()));
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
-    let lines = if std::io::stderr().is_terminal() {
-        lines.compact().boxed()
-    } else {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
-    };
+    let form = if std::io::stderr().is_terminal() { Form::Text } else { Form::Json };
+    let lines = lines(writer, form);
     match tracing_subscriber::registry().with(filter).with(lines).try_init() {
         Ok(()) => drop(FILTER.set(handle)),
         Err(error) => tracing::debug!("logging was started before: {error}"),
     }
     Log { _writer: guard }
+}
+
+/// How events become lines.
+fn lines<S, W>(writer: W, form: Form) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(Shown { lines: writer, form }).with_target(false);
+    match form {
+        Form::Text => lines.compact().boxed(),
+        Form::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+    }
+}
+
+/// From now on a panic tells its thread and its place. What was made up from values is left out, because a card number or a
+/// secret may be among them; words that stand in the source are told.
+pub fn tell_panics_without_values() {
+    panic::set_hook(Box::new(|info| {
+        let thread = thread::current();
+        let thread = thread.name().unwrap_or("without a name");
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let words = info.payload().downcast_ref::<&'static str>().copied().unwrap_or("its words are left out");
+        // Names and lines only, and only where RUST_BACKTRACE asks for it.
+        let trace = Some(Backtrace::capture()).filter(|trace| trace.status() == BacktraceStatus::Captured);
+        let trace = trace.map(|trace| trace.to_string()).unwrap_or_default();
+        match FILTER.get() {
+            Some(_) => tracing::error!(thread, place, trace, "the program is at fault and panicked: {words}"),
+            None => eprintln!("the program is at fault: thread {thread} panicked at {place}: {words}\n{trace}"),
+        }
+    }));
 }
 
 /// Standard error, written in batches. The log's thread flushes whenever no line is left.
@@ -116,6 +151,48 @@ fn traced() -> std::sync::MutexGuard<'static, BTreeMap<String, Instant>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a stranger may write, all of it in one text.
+    const STRANGE: &str =
+        "a\r\nERROR b\u{1b}[2J\u{1b}]0;c\u{7}\u{9b}31m\u{202e}d\u{2066}\u{2028}e\u{0}\u{8}\u{7f}\u{feff}";
+
+    /// What a format makes of an event that a stranger had his hand in.
+    fn told(form: Form) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = Registry::default().with(lines(std::sync::Arc::new(file.reopen().unwrap()), form));
+        tracing::subscriber::with_default(log, || {
+            tracing::warn!(field = STRANGE, shown = %STRANGE, debugged = ?STRANGE, "message {STRANGE}");
+            tracing::error!(card = "4111 1111 1111 1111", number = 4_111_111_111_111_111_u64, "of 5555555555554444");
+        });
+        std::fs::read_to_string(file.path()).unwrap()
+    }
+
+    #[test]
+    fn whatever_a_stranger_writes_an_event_is_one_line_that_can_be_read() {
+        for form in [Form::Text, Form::Json] {
+            let text = told(form);
+            assert_eq!(text.lines().count(), 2, "{text:?}");
+            for steering in [
+                "\u{1b}[2J",
+                "\u{1b}]0",
+                "\u{7}",
+                "\u{9b}",
+                "\u{202e}",
+                "\u{2066}",
+                "\u{2028}",
+                "\u{0}",
+                "\u{8}",
+                "\u{7f}",
+            ] {
+                assert!(!text.contains(steering), "{steering:?} is in {text:?}");
+            }
+            assert!(text.contains("202e") && text.contains("ERROR b"), "it can be seen: {text}");
+            assert!(!text.contains("4111") && !text.contains("55555") && text.contains("1111"), "{text}");
+        }
+        for line in told(Form::Json).lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+    }
 
     #[test]
     fn usual_names_can_be_traced() {

@@ -54,6 +54,10 @@ impl Reloader {
 
     async fn change(&self) -> Result<Value, String> {
         let new = Config::load(&self.started.file, &self.started.registry).map_err(|faults| faults.to_string())?;
+        for warning in &new.warnings {
+            let (line, key, remedy) = (warning.line, &warning.path, &warning.remedy);
+            tracing::warn!(file = %new.file.display(), line, key, remedy, "{}", warning.message);
+        }
         let new = Arc::new(new);
         self.terminals.check(&new.terminals)?;
         // The series come first: whatever is counted from now on is counted.

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod drivers;
 mod end_of_day;
 pub mod exit;
+mod hardening;
 pub mod init;
 mod notify;
 mod online;
@@ -82,8 +83,12 @@ enum Command {
 
 /// Runs the command that the program was called with.
 pub(crate) fn run(registry: &DriverRegistry) -> ExitCode {
+    crate::log::tell_panics_without_values();
     match Arguments::parse().command {
-        Command::Serve(args) => serve::run(&args, registry),
+        Command::Serve(args) => {
+            hardening::harden();
+            serve::run(&args, registry)
+        }
         Command::Init(args) => init::run(args, registry),
         Command::Demo(args) => demo::run(&args, registry),
         Command::Check(args) => check::run(args, registry),

@@ -59,7 +59,7 @@ fn warn(scope: &Scope<'_>, certificate: &Certificate, key_file: &Path) {
         let message = format!("the certificate has ended on {}", certificate.not_after());
         scope.warning("certificate", message, "renew it: the point of sale does not connect until then");
     }
-    if secret::readable_by_others(key_file) {
+    if secret::open_to_others(key_file).is_some() {
         let message = format!("{} can be read by other users", key_file.display());
         scope.warning("key", message, format!("chmod 600 {}", key_file.display()));
     }

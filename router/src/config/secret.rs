@@ -97,22 +97,31 @@ fn from_file(report: &Report<'_>, path: &str, place: Spot<'_>, file: &Path) -> R
         return Err(format!("{} is empty", file.display()));
     }
     // systemd lets the service read a credential by an entry of its own, which shows as a group that may read it.
-    if readable_by_others(file) && !credentials().is_some_and(|folder| file.starts_with(folder)) {
-        let message = format!("{} can be read by other users", file.display());
+    if let Some(mode) = open_to_others(file)
+        && !credentials().is_some_and(|folder| file.starts_with(folder))
+    {
+        let what = if mode & 0o022 == 0 { "read" } else { "changed" };
+        let message = format!("{} can be {what} by other users (mode {mode:03o})", file.display());
         report.warning(place.span(), path, message, format!("chmod 600 {}", file.display()));
     }
     Ok(Secret::new(text))
 }
 
+/// The mode of a file that others than its owner may read or write.
+///
+/// It stays a warning, told at every start, reload and check: systems that mount secrets make them readable to all inside of
+/// their container, administrators keep keys as root's own and readable to the router's group, and a shop that cannot open
+/// because somebody copied a file has lost more than a key that only users of its own machine may read.
 #[cfg(unix)]
-pub(super) fn readable_by_others(file: &Path) -> bool {
+pub(super) fn open_to_others(file: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+    let mode = std::fs::metadata(file).ok()?.permissions().mode() & 0o777;
+    (mode & 0o066 != 0).then_some(mode)
 }
 
 #[cfg(not(unix))]
-pub(super) fn readable_by_others(_file: &Path) -> bool {
-    false
+pub(super) fn open_to_others(_file: &Path) -> Option<u32> {
+    None
 }
 
 /// Keeps everything that may be a secret out of excerpts, before anything is known about the file.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{schema, watch};
@@ -59,7 +59,9 @@ impl StateLock {
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
+        schema::make_private(&file, &path).map_err(unusable)?;
         sign(&mut file, listen).map_err(unusable)?;
+        warn_of_others(state_dir);
         Ok(StateLock { _file: file, used_before })
     }
 
@@ -67,6 +69,18 @@ impl StateLock {
     /// what is paid in it would be paid again.
     pub fn misses_journal(&self, database: &Path) -> bool {
         watch::is_lost(database, self.used_before)
+    }
+}
+
+/// A folder that was there before keeps its mode, and is spoken of.
+fn warn_of_others(state_dir: &Path) {
+    let Ok(metadata) = std::fs::metadata(state_dir) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    let remedy = format!("chmod 700 {}", state_dir.display());
+    if mode & 0o022 != 0 {
+        tracing::error!(remedy, "other users can replace the journal in {} (mode {mode:03o})", state_dir.display());
+    } else if mode & 0o077 != 0 {
+        tracing::warn!(remedy, "other users can look into {} (mode {mode:03o})", state_dir.display());
     }
 }
 

@@ -41,9 +41,31 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     Ok(connection)
 }
 
-/// Makes a folder that only its owner can look into; one that is there already keeps its mode.
+/// Makes a folder that only its owner can look into, whatever the umask says; one that is there already keeps its mode, because
+/// others may have been let in on purpose, or more may be in it than ours.
 pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(0o700))
+}
+
+/// Takes everybody else's rights from a file of ours, and gives its owner those that a umask may have taken. Where it is
+/// another user's file it is as it is.
+pub(super) fn make_private(file: &File, path: &Path) -> io::Result<()> {
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    if mode == 0o600 {
+        return Ok(());
+    }
+    match file.set_permissions(Permissions::from_mode(0o600)) {
+        Err(error) => tracing::warn!(file = %path.display(), mode = format!("{mode:03o}"), "its mode stays: {error}"),
+        Ok(()) if mode & 0o077 != 0 => {
+            tracing::warn!(file = %path.display(), "others could read or change it (mode {mode:03o}); now they cannot");
+        }
+        Ok(()) => {}
+    }
+    Ok(())
 }
 
 /// Makes a file that only its owner can read. SQLite gives its companions the same mode.
@@ -51,8 +73,12 @@ fn create_private(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     private_folder(folder)?;
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
+    make_private(&file, path)?;
+    for companion in ["-wal", "-shm"].map(|ending| with_ending(path, ending)) {
+        // Those that a run before this one left behind; SQLite makes new ones like the file itself.
+        if let Ok(file) = File::open(&companion) {
+            make_private(&file, &companion)?;
+        }
     }
     // The file's name has to survive a power cut as well as its content.
     File::open(folder)?.sync_all()
@@ -175,8 +201,12 @@ fn copy(connection: &Connection, path: &Path, version: usize) -> Result<(), fail
 }
 
 fn copy_path(path: &Path, version: usize) -> PathBuf {
+    with_ending(path, &format!(".version-{version}"))
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".version-{version}"));
+    name.push(ending);
     PathBuf::from(name)
 }
 
