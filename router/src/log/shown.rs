@@ -210,7 +210,8 @@ fn card_from(line: &[u8], groups: &[Range<usize>]) -> Option<(Card, usize)> {
         let last = &groups[count - 1];
         let digits: Vec<u8> = groups[..*count].iter().flat_map(|group| &line[group.clone()]).copied().collect();
         let ends = !line.get(last.end).is_some_and(u8::is_ascii_alphanumeric);
-        (ends && is_card_number(&digits)).then(|| (Card { place: first.start..last.end, digits: digits.len() }, *count))
+        (ends && is_card_number(&digits))
+            .then_some((Card { place: first.start..last.end, digits: digits.len() }, *count))
     };
     if starts { (2..=count).rev().find_map(|count| fits(&count)) } else { None }
 }
