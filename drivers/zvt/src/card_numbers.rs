@@ -1,7 +1,7 @@
-//! Which digits of a printed line are a card number?
+//! Which digits of a slip are a card number?
 //!
 //! A slip holds many long numbers, and whoever keeps it needs them. So only what has the length and the check digit of a card
-//! number is taken for one.
+//! number is taken for one. A narrow printer breaks it over two lines.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -11,15 +11,15 @@ const LENGTHS: RangeInclusive<usize> = 13..=19;
 /// What may be read of a card number: its end.
 const SHOWN: usize = 4;
 
-/// The line with stars for all but the last four digits of every card number, which may stand in groups.
-pub(crate) fn without_card_numbers(line: &str) -> String {
-    let characters: Vec<char> = line.chars().collect();
+/// The text with stars for all but the last four digits of every card number, which may stand in groups and on two lines.
+pub(crate) fn without_card_numbers(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
     let groups = groups(&characters);
     let mut shown = characters.clone();
     for first in 0..groups.len() {
         let mut places: Vec<usize> = Vec::new();
         for group in &groups[first..] {
-            let is_next = places.last().is_none_or(|last| is_joined(&characters, last + 1..group.start));
+            let is_next = places.last().is_none_or(|last| is_joined(&characters, last + 1..group.start, group.end));
             if !is_next || places.len() > *LENGTHS.end() {
                 break;
             }
@@ -44,9 +44,17 @@ fn groups(characters: &[char]) -> Vec<Range<usize>> {
     groups
 }
 
-/// One blank or dash is what stands between the groups of one number.
-fn is_joined(characters: &[char], gap: Range<usize>) -> bool {
-    matches!(characters[gap], [' ' | '-'])
+/// One blank or dash is what stands between the groups of one number, or one end of a line, with blanks in front of the next
+/// one. A date or an amount, which begin many lines, do not go on with a number.
+fn is_joined(characters: &[char], gap: Range<usize>, end: usize) -> bool {
+    match &characters[gap] {
+        [' ' | '-'] => true,
+        ['\n', indent @ ..] => {
+            let goes_on = matches!(characters.get(end), Some('.' | ',' | ':' | '/'));
+            indent.iter().all(|character| *character == ' ') && !goes_on
+        }
+        _ => false,
+    }
 }
 
 /// None begins with 0: no kind of card does.

@@ -52,8 +52,8 @@ impl SlipCollector {
         let kind = std::mem::replace(&mut self.kind, self.default_kind);
         let is_cut = std::mem::take(&mut self.is_cut);
         self.bytes = 0;
-        let text = lines.iter().map(|line| without_card_numbers(&line.to_plain_text(WIDTH.into())));
-        let text = text.collect::<Vec<_>>().join("\n");
+        let text = lines.iter().map(|line| line.to_plain_text(WIDTH.into())).collect::<Vec<_>>().join("\n");
+        let text = without_card_numbers(&text);
         let text = if is_cut && !text.trim().is_empty() { format!("{text}\n{CUT}") } else { text };
         (!text.trim().is_empty()).then_some(Receipt { kind, text })
     }
@@ -113,6 +113,8 @@ mod tests {
         check("4111 1111 1111 1111 0005", "**** **** **** 1111 0005");
         check("4111-1111-1111-1111  12/28", "****-****-****-1111  12/28");
         check("0005 6304000000000000000", "0005 ***************0000");
+        check("4111 1111\n   1111 1111", "**** ****\n   **** 1111");
+        check("41111111\n11111111\n25,90", "********\n****1111\n25,90");
         // What terminals print besides.
         for line in [
             "################1111 0005",
@@ -120,6 +122,8 @@ mod tests {
             "VU-Nr. 455600004660",
             "AS-Proc-Code = 00 075 00 14 00",
             "0343 000087 29001612",
+            "VU-Nr. 41111111111111\n11.11.2026",
+            "41111111\nEUR 11111111",
             "4111111111111112",
         ] {
             check(line, line);
