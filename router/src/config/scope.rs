@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::Report;
-use super::value::{integer, kind, parse_listen, parse_size, suggest};
+use super::value::{integer, kind, nearest, parse_listen, parse_size, suggest};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -226,6 +226,16 @@ impl<'a> Scope<'a> {
     pub(super) fn rest(&self) -> impl Iterator<Item = (&'a Spanned<std::borrow::Cow<'a, str>>, Spot<'a>)> {
         let entries = self.table.into_iter().flatten();
         entries.filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref()))
+    }
+
+    /// Notes that a key that must be there is misspelt, if one of the others is probably meant to be it.
+    pub(super) fn is_misspelt(&self, wanted: &str) -> bool {
+        let meant = self.rest().find(|(key, _)| nearest(key.get_ref(), [wanted]).is_some());
+        if let Some((key, _)) = meant {
+            let (name, remedy) = (key.get_ref(), format!("did you mean `{wanted}`?"));
+            self.report.fault(key.span(), &self.path(name), format!("unknown key `{name}` in [{}]", self.path), remedy);
+        }
+        meant.is_some()
     }
 
     /// The place of a path below this table, key and value together; the deepest part of it that is there.

@@ -129,6 +129,10 @@ fn terminal(scope: &mut Scope<'_>, name: &str, base_dir: &Path, registry: &Drive
 fn factory(scope: &mut Scope<'_>, registry: &DriverRegistry) -> Option<Arc<dyn DriverFactory>> {
     let known: Vec<&str> = registry.names().collect();
     let form = format!("name a driver, one of: {}", known.join(", "));
+    // Nothing else of the table can be judged without it, so that a misspelt one would not be spoken of either.
+    if scope.value("driver").is_none() && scope.is_misspelt("driver") {
+        return None;
+    }
     let driver = scope.required_text("driver", &form)?;
     let found = registry.get(&driver);
     let remedy = || suggest(&driver, known.iter().copied());
