@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tillswitch_core::{Money, Outcome};
 
+use crate::cards;
 use crate::code::Code;
 use crate::config::Answers;
 use crate::journal::{Payment, State, Verdict};
@@ -33,7 +34,9 @@ pub struct Answer {
 impl Answer {
     /// An answer without a payment.
     pub fn error(status: u16, code: Code, message: impl Into<String>) -> Answer {
-        let body = json!({ "status": "error", "code": code, "message": message.into() });
+        // What was wrong is often repeated, and it may be anything.
+        let message = message.into();
+        let body = json!({ "status": "error", "code": code, "message": cards::without(&message) });
         Answer { status, body, replayed: false, retry_after: None, code: Some(code), approves: false }
     }
 
@@ -44,7 +47,7 @@ impl Answer {
 
     /// An event that is none of our business.
     pub fn ignored(why: &str) -> Answer {
-        let body = json!({ "status": "ignored", "message": why });
+        let body = json!({ "status": "ignored", "message": cards::without(why) });
         Answer { status: 200, body, replayed: false, retry_after: None, code: None, approves: false }
     }
 

@@ -14,6 +14,7 @@
 //! | [`life`], [`live`] | how does a payment move on, and who waits for it |
 //! | [`journal`] | what must be on disk, and when |
 //! | [`answer`], [`code`] | what is the point of sale told |
+//! | `cards` | what has the form of a card number |
 //! | [`events`] | what happens, for whoever looks on |
 //! | [`metrics`], [`log`] | what does whoever runs it see |
 //! | [`oracle`] | do terminals, journal and answers agree |
@@ -24,6 +25,7 @@
 
 pub mod answer;
 pub mod app;
+mod cards;
 pub mod cli;
 pub mod code;
 pub mod config;

@@ -24,6 +24,7 @@ use tillswitch_core::PaymentId;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::Answer;
+use crate::cards;
 use crate::code::Code;
 use crate::config::{Config, Repeat, UnknownRegister};
 use crate::journal::{Admission, Begun, JournalError, NewPayment, Payment, RepeatRule, State};
@@ -306,7 +307,7 @@ impl Intake {
                 allow: webhook.repeat == Repeat::Allow,
                 confirmed: false,
             },
-            evidence: event.event_type.as_deref().unwrap_or("an event without envelope").to_owned(),
+            evidence: cards::without(event.event_type.as_deref().unwrap_or("an event without envelope")).into(),
         }
     }
 

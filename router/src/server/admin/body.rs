@@ -9,6 +9,7 @@ use tillswitch_core::{Currency, Document, Money, Operation};
 
 use super::table::decode;
 use crate::answer::Answer;
+use crate::cards;
 use crate::code::Code;
 use crate::desk::{Asker, Person, Ruling, Wish};
 use crate::intake::event::is_printable;
@@ -158,12 +159,14 @@ pub fn ruling(body: &Bytes) -> Result<Ruling, Answer> {
     if state == State::Approved && receipt_number.is_none() {
         return Err(wrong("`receipt_number` is missing: an approval is on a slip or in the terminal's journal"));
     }
-    Ok(Ruling { state, reason: required(&object, "reason")?, receipt_number, force: flag(&object, "force")? })
+    let reason = cards::without(&required(&object, "reason")?).into_owned();
+    Ok(Ruling { state, reason, receipt_number, force: flag(&object, "force")? })
 }
 
 /// Who asks, and why if the body says so.
 pub fn person(headers: &HeaderMap, from: IpAddr, body: &Bytes) -> Result<Person, Answer> {
-    Ok(Person { name: operator(headers), from, reason: text(&object(body)?, "reason")? })
+    let reason = text(&object(body)?, "reason")?.map(|reason| cards::without(&reason).into_owned());
+    Ok(Person { name: operator(headers), from, reason })
 }
 
 /// Who asks, under which key.
@@ -182,7 +185,7 @@ pub fn asker(headers: &HeaderMap, from: IpAddr, body: &Bytes) -> Result<Asker, A
 fn operator(headers: &HeaderMap) -> String {
     let name = header(headers, "tillswitch-operator").unwrap_or_default();
     let clean: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    if clean.is_empty() { "admin".to_owned() } else { clean }
+    if clean.is_empty() { "admin".to_owned() } else { cards::without(&clean).into_owned() }
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
