@@ -84,7 +84,18 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// A text that never shows up in Debug, logs, pages or errors.
+/// A text that never shows up in Debug, logs, pages or errors. It has no text form of its own and cannot be serialised:
+///
+/// ```compile_fail
+/// println!("{}", tillswitch_core::Secret::new("hunter2"));
+/// ```
+/// ```compile_fail
+/// fn serialise(_: impl serde::Serialize) {}
+/// serialise(tillswitch_core::Secret::new("hunter2"));
+/// ```
+/// ```compile_fail
+/// let _: String = tillswitch_core::Secret::new("hunter2").into();
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -268,6 +279,9 @@ mod tests {
     fn a_secret_does_not_print() {
         let settings =
             Settings { secrets: [("token".into(), Secret::new("hunter2"))].into(), ..Settings::new("counter") };
-        assert!(!format!("{settings:?}").contains("hunter2"));
+        assert!(!format!("{settings:?}{settings:#?}").contains("hunter2"));
+        let compared = std::panic::catch_unwind(|| assert_eq!(Secret::new("hunter2"), Secret::new("hunter3")));
+        let words = compared.unwrap_err().downcast::<String>().unwrap();
+        assert!(words.contains("[secret]") && !words.contains("hunter"), "{words}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod shown;
 
+use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
@@ -76,7 +77,7 @@ pub fn tell_panics_without_values() {
         let thread = thread::current();
         let thread = thread.name().unwrap_or("without a name");
         let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        let words = info.payload().downcast_ref::<&'static str>().copied().unwrap_or("its words are left out");
+        let words = words(info.payload());
         // Names and lines only, and only where RUST_BACKTRACE asks for it.
         let trace = Some(Backtrace::capture()).filter(|trace| trace.status() == BacktraceStatus::Captured);
         let trace = trace.map(|trace| trace.to_string()).unwrap_or_default();
@@ -85,6 +86,11 @@ pub fn tell_panics_without_values() {
             None => eprintln!("the program is at fault: thread {thread} panicked at {place}: {words}\n{trace}"),
         }
     }));
+}
+
+/// The words of a panic, as far as they stand in the source.
+fn words(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("its words are left out")
 }
 
 /// Standard error, written in batches. The log's thread flushes whenever no line is left.
@@ -191,6 +197,20 @@ mod tests {
         }
         for line in told(Form::Json).lines() {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_tells_no_values() {
+        let payload = |panics: fn(&str)| panic::catch_unwind(move || panics("4111111111111111")).unwrap_err();
+        assert_eq!(words(&*payload(|_| panic!("a place that cannot be reached"))), "a place that cannot be reached");
+        for panics in [
+            |value: &str| panic!("no such card: {value}"),
+            |value: &str| drop(Err::<(), _>(value.to_owned()).unwrap()),
+            |value: &str| assert_eq!(value, ""),
+            |value: &str| panic::panic_any(value.to_owned()),
+        ] {
+            assert_eq!(words(&*payload(panics)), "its words are left out");
         }
     }
 

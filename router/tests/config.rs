@@ -554,6 +554,17 @@ fn no_fault_shows_a_secret() {
         shop("").replace("url = ", "api_key = { value = \"hunter2\" }\nurl = "),
         shop("").replace("url = ", "api_kye = \"hunter2\"\nurl = "),
         shop("").replace("url = ", "password = hunter2\nurl = "),
+        shop("webhook.signature_keys = \"hunter2\""),
+        shop("webhook.signature_key = \"hunter2\""),
+        shop("webhook.signature_keys = [{ file = \"absent\" }, { text = \"hunter2\" }]"),
+        shop("webhook.secret = \"hunter2\""),
+        shop("admin.token = \"hunter2\" hunter2"),
+        shop("admin.token = \"\"\"hunter2"),
+        shop("admin.token = { text = \"hunter2\", file = \"a\" }"),
+        shop("admin.token = { nested = { deeper = \"hunter2\" } }"),
+        shop("admin = { token = \"hunter2\", token = \"hunter2\" }"),
+        shop("token = \"hunter2\""),
+        shop("journal.url = \"postgres://till:hunter2@db/payments\""),
     ] {
         let faults = parse(&text).unwrap_err();
         assert!(!format!("{faults}{faults:?}").contains("hunter2"), "{faults}");
