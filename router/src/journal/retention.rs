@@ -12,6 +12,12 @@ use super::writer::Store;
 /// How many payments one job forgets, and how many slips and incidents of terminals. Whatever is asked of the journal
 /// meanwhile waits behind one job at most.
 const AT_ONCE: usize = 100;
+/// A day, in microseconds.
+const DAY: i64 = 86_400 * 1_000_000;
+/// A silence that is longer than this may be a clock that has jumped. Whoever closes for longer is believed a week later.
+const SILENCE: i64 = 30 * DAY;
+/// On how many days payments must have come after a silence until it is believed.
+const BELIEVED_AFTER: usize = 7;
 /// What is old, in the order of reception.
 const OLD: &str = "SELECT seq FROM forgettable WHERE seq < ?1 ORDER BY seq LIMIT ?2";
 
@@ -28,14 +34,36 @@ pub(super) fn horizon(
     retention: Duration,
     now: SystemTime,
 ) -> Result<Option<Horizon>, Failure> {
-    let newest: Option<i64> = connection.query_row("SELECT max(received_at) FROM payments", [], |row| row.get(0))?;
-    let Some(newest) = newest else { return Ok(None) };
+    let Some(newest) = newest_believed(connection)? else { return Ok(None) };
     let retention = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
     let before = micros(now).min(newest).saturating_sub(retention);
     // What was received after something young is young, even if the clock said 1970 then.
     let sql = "SELECT min(seq) FROM payments WHERE received_at >= ?1";
     let first_young = connection.query_row(sql, [before], |row| row.get(0))?;
     Ok(Some(Horizon { before, first_young }))
+}
+
+/// The newest reception that is believed. A clock that jumps years ahead makes everything old, and the next payment would bear
+/// it out. So what follows a silence counts only when payments have come on several days since.
+fn newest_believed(connection: &Connection) -> Result<Option<i64>, Failure> {
+    let mut newest = newest_until(connection, i64::MAX)?;
+    let (mut day, mut days) = (newest, 1);
+    while days < BELIEVED_AFTER
+        && let Some(at) = day
+        && let Some(earlier) = newest_until(connection, at.saturating_sub(DAY))?
+    {
+        days += 1;
+        if at.saturating_sub(earlier) > SILENCE {
+            (newest, days) = (Some(earlier), 1);
+        }
+        day = Some(earlier);
+    }
+    Ok(newest)
+}
+
+fn newest_until(connection: &Connection, until: i64) -> Result<Option<i64>, Failure> {
+    let sql = "SELECT max(received_at) FROM payments WHERE received_at <= ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([until], |row| row.get(0))?)
 }
 
 /// Forgets some of what is old; nothing is left of it when this returns an empty count. The triggers of the schema check

@@ -58,6 +58,13 @@ impl Shop {
         id
     }
 
+    /// Six payments on the six days before today: with one of today, the clock is believed again after any silence.
+    async fn week(&self) {
+        for day in (1..=6).rev() {
+            self.aged(day, &format!("guid=day-{day}"), State::Approved).await;
+        }
+    }
+
     /// A slip of so many days ago. The journal itself gives a slip the present time.
     fn slip(&self, payment: Option<PaymentId>, days: u32) {
         let sql = "INSERT INTO receipts (payment, terminal, at, kind, text)
@@ -108,12 +115,13 @@ async fn what_is_older_than_the_retention_goes_with_everything() {
         let shop = Shop::open();
         let how = if state == State::Expired { "too-old" } else { "" };
         let old = shop.aged(101, &format!("guid=a doc=7 {how}"), state).await;
+        shop.week().await;
         let young = shop.aged(0, &format!("guid=b doc=8 {how}"), state).await;
         let kept = shop.history(young).await;
         assert!(shop.rows(&KEPT).iter().all(|rows| *rows >= 2), "{:?}", shop.rows(&KEPT));
         assert_eq!(shop.forget().await, payments(1), "{state}");
         assert_eq!((shop.history(old).await, shop.history(young).await), (None, kept));
-        assert_eq!(shop.rows(&["notes", "events", "receipts", "incidents"]), [1, 1, 1, 1]);
+        assert_eq!(shop.rows(&["notes", "events", "receipts", "incidents"]), [7, 7, 7, 7]);
         shop.check_order();
         assert_eq!(shop.forget().await, payments(0), "twice is the same as once");
     }
@@ -164,6 +172,7 @@ async fn an_original_stays_as_long_as_its_refund() {
         let sale = shop.aged(6000, "guid=a doc=7", State::Approved).await;
         let refund = shop.aged(refunded, "guid=b doc=7 op=refund 1.00", state).await;
         assert_eq!(shop.history(refund).await.unwrap().payment.original, Some(sale));
+        shop.week().await;
         shop.aged(0, "guid=c", State::Approved).await;
         assert_eq!(shop.forget().await, payments(gone), "{refunded} {state}");
         assert_eq!((shop.history(sale).await.is_none(), shop.history(refund).await.is_none()), (gone == 2, gone == 2));
@@ -214,6 +223,18 @@ async fn a_clock_that_runs_years_ahead_empties_no_journal() {
     assert!(shop.history(yesterday).await.is_some());
 }
 
+/// The payments of a day that lies years ahead would bear the clock out; a whole week of them does.
+#[tokio::test]
+async fn a_clock_that_jumps_years_ahead_is_not_believed_for_a_week() {
+    let shop = Shop::open();
+    let before = [shop.aged(4001, "guid=a", State::Approved).await, shop.aged(4000, "guid=b", State::Approved).await];
+    shop.week().await;
+    assert_eq!(shop.forget().await, payments(0));
+    assert!(shop.history(before[0]).await.is_some());
+    shop.aged(0, "guid=day-0", State::Approved).await;
+    assert_eq!(shop.forget().await, payments(2));
+}
+
 #[tokio::test]
 async fn a_payment_that_was_taken_while_the_clock_was_wrong_is_as_young_as_its_neighbours() {
     let shop = Shop::open();
@@ -231,6 +252,7 @@ async fn a_payment_that_was_taken_while_the_clock_was_wrong_is_as_young_as_its_n
 async fn an_event_that_comes_again_after_its_payment_was_forgotten_is_a_new_one() {
     let shop = Shop::open();
     shop.aged(101, "guid=a made=1 doc=7", State::Approved).await;
+    shop.week().await;
     shop.aged(0, "guid=b", State::Approved).await;
     let again = Event::parse("guid=a made=1 doc=7 later");
     let before = shop.journal.begin(again.request()).await.unwrap();
@@ -244,6 +266,7 @@ async fn an_event_that_comes_again_after_its_payment_was_forgotten_is_a_new_one(
 async fn a_router_forgets_at_its_start_and_every_day_it_runs() {
     let shop = Shop::open();
     shop.aged(101, "guid=a doc=7", State::Approved).await;
+    shop.week().await;
     shop.aged(0, "guid=b", State::Approved).await;
     let text = "state_dir = \"state\"
 server.listen = \"127.0.0.1:0\"
@@ -255,7 +278,7 @@ registers.POS-01 = { terminal = \"counter\", project_ids = [1] }
     let file = shop.path().parent().unwrap().parent().unwrap().join("tillswitch.toml");
     let config = Config::parse(text, &file, &tillswitch::drivers::builtin()).unwrap();
     let app = App::start(Arc::new(config)).await.unwrap();
-    shop.until_rows("payments", 1).await;
+    shop.until_rows("payments", 7).await;
     // The start's own work is over when what was asked after it is answered.
     for _ in 0..2 {
         assert_eq!(app.life().journal.forget(RETENTION).await, Ok(payments(0)));
@@ -264,7 +287,7 @@ registers.POS-01 = { terminal = \"counter\", project_ids = [1] }
     tokio::time::pause();
     shop.slip(None, 101);
     tokio::time::advance(DAY).await;
-    shop.until_rows("receipts", 1).await;
+    shop.until_rows("receipts", 7).await;
     app.stop().await;
 }
 
@@ -298,6 +321,7 @@ async fn whichever_commit_fails_a_payment_is_there_with_everything_or_gone() {
         for commit in 1..=3 {
             let shop = Shop::open();
             many(&shop, 250);
+            shop.week().await;
             shop.aged(0, "guid=a", State::Approved).await;
             let young = shop.rows(&KEPT);
             let disk = TestDisk::failing(commit, when);
@@ -308,11 +332,11 @@ async fn whichever_commit_fails_a_payment_is_there_with_everything_or_gone() {
             let shop = shop.reopen();
             let done = if when == Failing::Before { commit - 1 } else { commit };
             let left = 250_usize.saturating_sub(100 * done);
-            assert_eq!(shop.rows(&["payments", "events"]), [left as i64 + 1; 2], "commit {commit} {when:?}");
+            assert_eq!(shop.rows(&["payments", "events"]), [left as i64 + 7; 2], "commit {commit} {when:?}");
             assert_eq!(shop.rows(&["transitions"]), [young[0] - 2 * (250 - left as i64)]);
             shop.check_order();
             assert_eq!(shop.forget().await, payments(left));
-            assert_eq!(shop.journal.search(Filter::default()).await.unwrap().len(), 1);
+            assert_eq!(shop.journal.search(Filter::default()).await.unwrap().len(), 7);
         }
     }
 }
@@ -321,6 +345,7 @@ async fn whichever_commit_fails_a_payment_is_there_with_everything_or_gone() {
 async fn forgetting_much_goes_in_steps_and_keeps_the_log_short() {
     let shop = Shop::open();
     many(&shop, 5000);
+    shop.week().await;
     shop.aged(0, "guid=a", State::Approved).await;
     shop.journal.close().await;
     let disk = TestDisk::default();
