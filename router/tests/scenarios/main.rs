@@ -17,6 +17,7 @@ mod late;
 mod matrix;
 mod metrics;
 mod operations;
+mod overdue;
 mod queue;
 mod recovery;
 mod reload;
