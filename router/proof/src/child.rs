@@ -115,13 +115,18 @@ impl Router {
     pub fn kill(self) {
         drop(self);
     }
+
+    /// The same, where somebody else has it.
+    pub fn kill_now(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 impl Drop for Router {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill_now();
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`usage`] | what does a process use |
 //! | [`random_kills`] | does everything agree after kills at random moments under load |
 //! | [`soak`] | does a long day leave anything behind |
+//! | [`clocks`] | what happens when the clock on the wall jumps |
 //! | [`flood`] | does the good till get through while others do their worst |
 //! | [`storm`] | is one event, sent a thousand times at once, one payment |
 //!
@@ -22,6 +23,7 @@
 //! each is a test.
 
 mod child;
+mod clocks;
 mod counter;
 mod flood;
 mod kills;
@@ -62,6 +64,8 @@ enum Proof {
     Soak(soak::Day),
     /// Ten thousand webhooks of strangers and as many idle and slow connections, while one good till pays
     Flood(flood::Flood),
+    /// The clock on the wall jumps or stands still, at every step of a payment
+    Clocks(clocks::Clocks),
 }
 
 fn main() -> ExitCode {
@@ -79,5 +83,6 @@ async fn run(proof: Proof) -> Tally {
         Proof::RandomKills(kills) => random_kills::run(kills).await,
         Proof::Soak(day) => soak::run(day).await,
         Proof::Flood(flood) => flood::run(flood).await,
+        Proof::Clocks(clocks) => clocks::run(clocks).await,
     }
 }

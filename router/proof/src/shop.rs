@@ -1,6 +1,8 @@
 //! How is a shop made whose router is a process of its own, and what do its witnesses say in the end?
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,7 +33,9 @@ impl Shop {
     /// Opens one in a folder of its own.
     pub async fn open(plan: impl FnOnce(&Path) -> Plan) -> Shop {
         let folder = tempfile::tempdir().expect("the system has room for a folder");
-        let premises = Premises::prepare(plan(folder.path()), folder.path()).await.expect("the terminals start");
+        let (public, admin) = own_addresses();
+        let plan = plan(folder.path()).listen(public, admin);
+        let premises = Premises::prepare(plan, folder.path()).await.expect("the terminals start");
         let till = Arc::new(Till::new(([127, 0, 0, 1], 0).into(), "/webhook/pos-payment"));
         Shop { premises, till, heard: Mutex::default(), folder }
     }
@@ -101,6 +105,15 @@ impl Shop {
         journal.close().await;
         Ok(found.iter().map(ToString::to_string).collect())
     }
+}
+
+/// Addresses of this machine that nobody else uses, with free ports. While a router is dead its port is free as well, and the
+/// till that tries it must not reach another shop's router.
+fn own_addresses() -> (SocketAddr, SocketAddr) {
+    static SHOPS: AtomicU32 = AtomicU32::new(0);
+    let shop = (std::process::id() * 64 + SHOPS.fetch_add(1, Ordering::SeqCst) % 64).to_be_bytes();
+    let address = |block| SocketAddr::from(([127, block | (shop[1] % 64), shop[2], shop[3]], 0));
+    (address(64), address(128))
 }
 
 /// Waits until no payment is in doubt that a terminal could still tell about. Those that never came so far otherwise.
