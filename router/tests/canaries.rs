@@ -241,7 +241,7 @@ fn what_is_searched_for_is_found() {
         ] {
             assert!(finder.find(&format!("x: {text}!")).is_some(), "{text}");
         }
-        let digits = if number.len() % 2 == 0 { number.clone() } else { format!("{number}0") };
+        let digits = if number.len().is_multiple_of(2) { number.clone() } else { format!("{number}0") };
         let packed: Vec<u8> =
             digits.as_bytes().chunks(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect();
         assert!(finder.find_packed(&[b"ab".as_slice(), &packed, b"c"].concat()).is_some(), "{number}");

@@ -47,17 +47,16 @@ struct Running {
 
 impl Running {
     fn start(mut command: Command) -> Running {
-        let mut process = command.stdout(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let mut log = Vec::new();
+        let mut running = Running { process: command.stdout(Stdio::null()).spawn().unwrap(), log: Vec::new() };
+        let lines = BufReader::new(running.process.stderr.take().unwrap()).lines();
         for line in lines.map_while(Result::ok) {
             let is_ready = line.contains("\"message\":\"ready\"");
-            log.push(line);
+            running.log.push(line);
             if is_ready {
-                return Running { process, log };
+                return running;
             }
         }
-        panic!("it never got ready: {log:#?}");
+        panic!("it never got ready: {}", running.log());
     }
 
     fn under_umask(folder: &Path, umask: &str) -> Running {
