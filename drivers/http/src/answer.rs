@@ -43,7 +43,7 @@ pub(crate) fn outcome(answer: &Answer, asked: &PaymentRequest) -> Result<Outcome
     let content = Content::read(answer);
     match answer.status.as_u16() {
         200..=299 => approved(answer, &content, asked),
-        status => match content.json().and_then(contrary::affirmed_in) {
+        status => match affirmed(answer) {
             Some(word) => Err(denied_and_affirmed(status, &word)),
             None if status == 402 => Ok(refused(answer, &content)),
             None => Err(no_outcome(status, &content)),
@@ -51,22 +51,31 @@ pub(crate) fn outcome(answer: &Answer, asked: &PaymentRequest) -> Result<Outcome
     }
 }
 
+/// What in the body says that something was paid. Whatever its type: PHP calls every answer a web page unless told otherwise.
+fn affirmed(answer: &Answer) -> Option<String> {
+    contrary::affirmed_in(&serde_json::from_str(&trimmed(answer)).ok()?)
+}
+
+/// The body as text, without what says nothing.
+fn trimmed(answer: &Answer) -> String {
+    String::from_utf8_lossy(&answer.body).trim().trim_start_matches('\u{feff}').to_owned()
+}
+
 impl Content {
     fn read(answer: &Answer) -> Content {
-        let text = String::from_utf8_lossy(&answer.body);
-        let text = text.trim().trim_start_matches('\u{feff}');
+        let text = trimmed(answer);
         if text.is_empty() {
             return Content::Nothing;
         }
         if text.starts_with('<') || answer.content_type.starts_with("text/html") {
             return Content::Unusable("a web page");
         }
-        match serde_json::from_str(text) {
+        match serde_json::from_str(&text) {
             Ok(value) => Content::Json(value),
             Err(_) if text.starts_with(['{', '[']) || answer.content_type.contains("json") => {
                 Content::Unusable("broken JSON")
             }
-            Err(_) => Content::Text(text.to_owned()),
+            Err(_) => Content::Text(text),
         }
     }
 
@@ -91,6 +100,8 @@ fn approved(answer: &Answer, content: &Content, asked: &PaymentRequest) -> Resul
         return Err(DriverError::in_doubt(Cause::Garbage, message));
     }
     let contradiction = |what: String| {
+        // It quotes the answer, and a terminal may put a card number anywhere.
+        let what = mask_line(&what);
         let message = format!("the terminal answered {status}, which means success, and {what} in the same answer");
         DriverError::in_doubt(Cause::Contradiction, message)
     };
@@ -156,6 +167,7 @@ fn amount_text(answer: &Answer) -> Option<String> {
 /// 402: nothing was paid, whoever decided it. Which of the two words it becomes moves no money.
 /// The status says that nothing was paid and the body says that something was: only a look at the terminal tells.
 fn denied_and_affirmed(status: u16, word: &str) -> DriverError {
+    let word = mask_line(word);
     let message = format!(
         "the terminal answered {status}, which is no success, and {word} in the same answer; look at the terminal"
     );

@@ -45,6 +45,23 @@ async fn nobody_is_told_not_paid_when_the_body_says_paid() {
             check(&json(status, body), "in doubt: contradiction").await;
         }
     }
+    // Whatever the terminal calls it.
+    let page = "HTTP/1.1 402 Payment Required\r\ncontent-type: text/html\r\n\r\n{\"status\": \"approved\"}";
+    check(page, "in doubt: contradiction").await;
+}
+
+#[tokio::test]
+async fn a_contradiction_is_told_without_card_numbers_in_one_short_line() {
+    let long = "x".repeat(10_000);
+    for (status, body) in [
+        (200, format!(r#"{{"message": "card 4111111111111111 declined\n{long}"}}"#)),
+        (402, format!(r#"{{"status": "approved for 4111111111111111\n{long}"}}"#)),
+    ] {
+        let terminal = Canned::answering(&json(status, &body)).await;
+        let error = execute(&mut *terminal.driver(), &euros("25.90")).await.unwrap_err().to_string();
+        assert!(!error.contains("41111111") && !error.contains('\n') && error.len() < 1000, "{error}");
+        assert!(error.contains("declined") || error.contains("approved"), "{error}");
+    }
 }
 
 #[tokio::test]
