@@ -28,3 +28,19 @@ pub mod simulator;
 mod wire;
 
 pub use factory::HttpFactory;
+
+use tillswitch_core::{DriverError, Outcome, PaymentRequest};
+
+/// What an answer with this status and body says about the money. For whoever tries answers that no terminal gives.
+#[doc(hidden)]
+pub fn judge(
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+    asked: &PaymentRequest,
+) -> Option<Result<Outcome, DriverError>> {
+    let status = hyper::StatusCode::from_u16(status).ok()?;
+    let answer =
+        exchange::Answer { status, content_type: content_type.to_ascii_lowercase(), body: body.to_vec().into() };
+    Some(answer::outcome(&answer, asked))
+}

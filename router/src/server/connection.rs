@@ -143,7 +143,7 @@ async fn within<T>(
 }
 
 /// Puts a request together again, with its length told in the one way that cannot be misread.
-fn assemble(head: Head, body: &[u8]) -> Bytes {
+pub(super) fn assemble(head: Head, body: &[u8]) -> Bytes {
     let mut request = head.text;
     if head.framing != Framing::Empty {
         request.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());

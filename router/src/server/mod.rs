@@ -24,6 +24,8 @@ mod limits;
 mod listener;
 mod places;
 pub mod public;
+#[doc(hidden)]
+pub mod taken;
 pub mod tls;
 mod wire;
 
