@@ -70,7 +70,7 @@ fn search() -> impl Iterator<Item = Value> {
 /// What a call is told, and whether it has to be told anything.
 fn body(call: Call) -> Option<(bool, Value)> {
     let flag = || json!({ "type": "boolean", "default": false });
-    let confirmed = || closed(&[], json!({ "confirm_repeat": flag() }));
+    let confirmed = || closed(&[], json!({ "confirm_repeat": flag(), "reason": text() }));
     let schema = match call {
         Call::Pay => closed(
             &["register", "operation", "amount", "currency"],
@@ -81,9 +81,11 @@ fn body(call: Call) -> Option<(bool, Value)> {
                 "currency": { "type": "string", "pattern": "^[A-Z]{3}$" },
                 "document": closed(&["number"], json!({ "number": text(), "type": text() })),
                 "confirm_repeat": flag(),
+                "reason": text(),
             }),
         ),
-        Call::Refund => closed(&[], json!({ "amount": amount(), "confirm_repeat": flag() })),
+        Call::Refund => closed(&[], json!({ "amount": amount(), "confirm_repeat": flag(), "reason": text() })),
+        Call::Abort => closed(&[], json!({ "reason": text() })),
         Call::Reverse | Call::Again => confirmed(),
         Call::Resolve => closed(
             &["state", "reason"],
