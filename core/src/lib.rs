@@ -10,6 +10,7 @@
 //! | [`abort`] | how a running command learns that it should stop |
 //! | [`settings`] | how a driver reads its part of the configuration |
 //! | [`registry`] | which drivers there are |
+//! | [`wall_clock`] | what time is it |
 //! | `ledger` | what a simulated terminal booked (feature `conformance`) |
 //! | `conformance` | the suite that every driver passes (feature `conformance`) |
 //!
@@ -27,6 +28,7 @@ pub mod outcome;
 pub mod payment;
 pub mod registry;
 pub mod settings;
+pub mod wall_clock;
 
 pub use abort::{Abort, AbortHandle};
 pub use async_trait::async_trait;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tillswitch_core::{Cause, DriverError, Evidence, Outcome, Reason};
+use tillswitch_core::{Cause, DriverError, Evidence, Outcome, Reason, wall_clock};
 use tokio::time::{Instant, sleep};
 
 use crate::code::Code;
@@ -67,7 +67,7 @@ impl Life {
         self.metrics.incident(&payment.terminal.name);
         let terminal = payment.terminal.name.as_str().into();
         self.events.send(Event::Incident { terminal, payment: Some(payment.id), message: message.clone() });
-        let incident = Incident { at: SystemTime::now(), message, said };
+        let incident = Incident { at: wall_clock::now(), message, said };
         if let Err(error) = self.journal.incident(Some(payment.id), &payment.terminal.name, incident).await {
             tracing::error!(payment = %payment.id, "the incident could not be kept: {error}");
         }
@@ -78,7 +78,7 @@ impl Life {
         tracing::error!(%terminal, "{message}");
         self.metrics.incident(terminal);
         self.events.send(Event::Incident { terminal: terminal.into(), payment: None, message: message.clone() });
-        let incident = Incident { at: SystemTime::now(), message, said: None };
+        let incident = Incident { at: wall_clock::now(), message, said: None };
         if let Err(error) = self.journal.incident(None, terminal, incident).await {
             tracing::error!(%terminal, "the alarm could not be kept: {error}");
         }

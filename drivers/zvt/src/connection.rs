@@ -312,6 +312,7 @@ impl Connection {
         self.close().await;
         let mut abort = audience.abort();
         tokio::select! {
+            biased;
             opened = self.transport.open() => opened?,
             () = requested(&mut abort) => return Err(messages::stopped()),
         }

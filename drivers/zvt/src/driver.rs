@@ -1,12 +1,11 @@
 //! How a ZVT terminal is driven: payments, status, end of day, services.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tillswitch_core::{
     Cause, Details, Display, DriverError, EndOfDay, LineWatch, Operation, Outcome, PaymentId, PaymentRequest, Reason,
-    Resolution, ServiceReport, Session, TerminalDriver, TerminalStatus,
+    Resolution, ServiceReport, Session, TerminalDriver, TerminalStatus, wall_clock,
 };
 
 use crate::bmp::BmpError;
@@ -116,7 +115,7 @@ impl ZvtDriver {
 
     fn note_clock(&mut self, status: &StatusEnquiryCompletion) {
         if let Some((date, time)) = status.clock {
-            self.clock_difference = Some(terminal_clock::difference_of_date(date, time, SystemTime::now()));
+            self.clock_difference = Some(terminal_clock::difference_of_date(date, time, wall_clock::now()));
         }
     }
 
@@ -188,7 +187,7 @@ impl ZvtDriver {
         let remembered = self.to_remember();
         let end = self.connection.lead(&mut payment, &mut Audience::Session(session)).await;
         if let Some((date, time)) = payment.clock() {
-            self.clock_difference = Some(terminal_clock::difference(date, time, SystemTime::now()));
+            self.clock_difference = Some(terminal_clock::difference(date, time, wall_clock::now()));
         }
         if !matches!(end, Err(DriverError::InDoubt(_))) {
             self.connection.settled();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tillswitch_core::{Cause, DriverError, Evidence, Outcome, PaymentRequest, Reason, Resolution, Session};
+use tillswitch_core::{Cause, DriverError, Evidence, Outcome, PaymentRequest, Reason, Resolution, Session, wall_clock};
 use tokio::time::Instant;
 
 use crate::clock::{MonthDay, TimeOfDay};
@@ -319,7 +319,7 @@ fn given(number: &Option<String>) -> Option<&str> {
 
 /// No conversation lasts longer than its limit, however late this is asked.
 fn latest(request: &PaymentRequest, longest: Duration) -> SystemTime {
-    let now = SystemTime::now();
+    let now = wall_clock::now();
     request.received_at.checked_add(longest).map_or(now, |end| end.min(now))
 }
 

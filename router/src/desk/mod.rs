@@ -9,10 +9,9 @@ mod person;
 mod wish;
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use tillswitch_core::{Approval, Details, Money, Operation, Outcome, PaymentId};
+use tillswitch_core::{Approval, Details, Money, Operation, Outcome, PaymentId, wall_clock};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, approved_amount};
@@ -271,7 +270,7 @@ fn new_payment(
         undoes: wish.undoes,
         again_of: wish.again_of,
         accept_partial: current.accept_partial,
-        received_at: SystemTime::now(),
+        received_at: wall_clock::now(),
         admission,
         repeat: RepeatRule {
             window: webhook.repeat_window,
@@ -296,7 +295,7 @@ fn ruled(person: &Person, payment: &Payment, ruling: &Ruling) -> End {
         state: ruling.state,
         verdict,
         actor: Actor::Operator(person.name.clone()),
-        at: SystemTime::now(),
+        at: wall_clock::now(),
         evidence: format!("settled by {person}"),
         release_keys: false,
     }

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hyper::HeaderMap;
-use tillswitch_core::PaymentId;
+use tillswitch_core::{PaymentId, wall_clock};
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::Answer;
@@ -80,7 +80,7 @@ impl Intake {
     /// Answers a webhook. May be dropped at any time: the payment goes on without it, because everything happens in a task
     /// of its own. Between the journal's commit and the terminal's task nothing may be lost.
     pub async fn answer(&self, origin: Origin, headers: HeaderMap, body: Bytes) -> Told {
-        let received = Received { wall: SystemTime::now(), instant: Instant::now() };
+        let received = Received { wall: wall_clock::now(), instant: Instant::now() };
         let intake = Intake { config: self.latest.load_full(), ..self.clone() };
         let handled = tokio::spawn(async move { intake.handle(origin, &headers, body, received).await }).await;
         let told = match handled {

@@ -1,9 +1,7 @@
 //! How a payment that was begun moves on, and what is kept of it on the way.
 
-use std::time::SystemTime;
-
 use rusqlite::{Connection, OptionalExtension, params};
-use tillswitch_core::{Outcome, PaymentId, Receipt};
+use tillswitch_core::{Outcome, PaymentId, Receipt, wall_clock};
 
 use super::failure::Failure;
 use super::value::{json, micros};
@@ -17,7 +15,7 @@ pub(super) const DISPATCHED: &str = "given to the terminal's driver";
 pub(super) fn dispatch(connection: &Connection, id: PaymentId) -> Result<(), Failure> {
     let (seq, found) = read::standing(connection, id)?;
     require(id, found, State::Dispatched)?;
-    let now = micros(SystemTime::now());
+    let now = micros(wall_clock::now());
     let sql = "UPDATE payments SET state = 'dispatched', dispatched_at = ?2 WHERE seq = ?1";
     connection.prepare_cached(sql)?.execute(params![seq, now])?;
     let actor = first_actor(connection, seq)?;
@@ -48,7 +46,7 @@ pub(super) fn leave_to_person(connection: &Connection, id: PaymentId, evidence: 
     let terminal: String = connection
         .prepare_cached("SELECT terminal FROM payments WHERE seq = ?1")?
         .query_row([seq], |row| row.get(0))?;
-    let incident = Incident { at: SystemTime::now(), message: evidence, said: None };
+    let incident = Incident { at: wall_clock::now(), message: evidence, said: None };
     insert_incident(connection, Some(seq), &terminal, &incident)
 }
 
@@ -77,7 +75,7 @@ pub(super) fn receipt(connection: &Connection, id: PaymentId, receipt: &Receipt)
     let seq = dispatched(connection, id)?;
     let sql = "INSERT INTO receipts (payment, terminal, at, kind, text)
                SELECT seq, terminal, ?2, ?3, ?4 FROM payments WHERE seq = ?1";
-    let now = micros(SystemTime::now());
+    let now = micros(wall_clock::now());
     connection.prepare_cached(sql)?.execute(params![seq, now, receipt.kind.name(), receipt.text])?;
     Ok(())
 }
@@ -85,7 +83,7 @@ pub(super) fn receipt(connection: &Connection, id: PaymentId, receipt: &Receipt)
 /// Keeps a slip of a terminal's own work.
 pub(super) fn terminal_receipt(connection: &Connection, terminal: &str, receipt: &Receipt) -> Result<(), Failure> {
     let sql = "INSERT INTO receipts (terminal, at, kind, text) VALUES (?1, ?2, ?3, ?4)";
-    let now = micros(SystemTime::now());
+    let now = micros(wall_clock::now());
     connection.prepare_cached(sql)?.execute(params![terminal, now, receipt.kind.name(), receipt.text])?;
     Ok(())
 }
@@ -155,7 +153,7 @@ fn recovery(state: State, code: Code, message: &str) -> End {
         verdict: Verdict::because(code, message),
         actor: Actor::Recovery,
         evidence: message.to_owned(),
-        at: SystemTime::now(),
+        at: wall_clock::now(),
         release_keys: state == State::Expired,
     }
 }

@@ -29,7 +29,7 @@ pub use disk::{Disk, RealDisk};
 pub use lock::{Held, NotTaken, StateLock};
 pub use measured::{Measured, MeasuredDisk, note_room};
 pub use record::{Actor, History, Incident, Payment, State, TerminalKey, Transition, Verdict};
-pub use sqlite::{Options, SqliteJournal};
+pub use sqlite::{Hand, Options, SqliteJournal};
 
 /// The store of all payments.
 ///

@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tillswitch_core::{Outcome, PaymentId, Receipt};
+use tillswitch_core::{Outcome, PaymentId, Receipt, wall_clock};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::disk::{Disk, RealDisk, Room};
@@ -70,6 +70,20 @@ impl SqliteJournal {
 
     /// The same on a disk of the caller's, which may fail on purpose.
     pub fn open_on(path: &Path, options: Options, disk: Box<dyn Disk>) -> Result<SqliteJournal, JournalError> {
+        let (journal, Hand { writer, reading, queries }) = SqliteJournal::open_by_hand(path, options, disk)?;
+        start("journal-writer", move || writer.run())?;
+        start("journal-reader", move || reader::run(reading, &queries))?;
+        Ok(journal)
+    }
+
+    /// The same without threads of its own: the caller does their work with [`Hand::turn`], as often as it likes. For
+    /// simulations, where time passes only while nothing happens and a thread would fall out of it. Dropping the hand is what
+    /// a killed router does to its queue.
+    pub fn open_by_hand(
+        path: &Path,
+        options: Options,
+        disk: Box<dyn Disk>,
+    ) -> Result<(SqliteJournal, Hand), JournalError> {
         let connection = schema::open(path)?;
         let reading = schema::open_reader(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -79,18 +93,18 @@ impl SqliteJournal {
         let watch =
             Watch::over(path).map_err(|error| JournalError::ReadOnly(format!("{}: {error}", path.display())))?;
         let store = Store { connection, disk, room: Room::new(options.min_free), folder, watch, extra_jobs: 0 };
-        let thread = Writer { store, shared: Arc::clone(&shared), messages, batch: options.queue.max(1) };
-        start("journal-writer", move || thread.run())?;
+        let batch = options.queue.max(1);
+        let work = Writer { store, shared: Arc::clone(&shared), messages, batch, since_checkpoint: 0 };
         let (reader, queries) = mpsc::sync_channel(options.reads);
-        start("journal-reader", move || reader::run(reading, &queries))?;
-        Ok(SqliteJournal {
+        let journal = SqliteJournal {
             shared,
             closed: AtomicBool::new(false),
             // One is at the disk while the others wait.
             beginning: Semaphore::new(options.queue + 1),
             writer,
             reader,
-        })
+        };
+        Ok((journal, Hand { writer: work, reading, queries }))
     }
 
     async fn write<T: Send + 'static>(
@@ -115,6 +129,28 @@ impl SqliteJournal {
     /// Why a job was dropped without an answer.
     fn gone(&self) -> JournalError {
         self.shared.health().err().unwrap_or_else(writer::closed)
+    }
+}
+
+/// The work of the journal's threads, to be done by hand.
+pub struct Hand {
+    writer: Writer,
+    reading: rusqlite::Connection,
+    queries: Receiver<Query>,
+}
+
+impl Hand {
+    /// Commits what has queued up, in one transaction, then reads what is asked for. Waits for nothing but the disk.
+    pub fn turn(&mut self) {
+        if let Some(Some(closer)) = self.writer.turn() {
+            let _ = closer.send(());
+        }
+        while let Ok(query) = self.queries.try_recv() {
+            match query {
+                Query::Read(read) => read(&self.reading),
+                Query::Close(closer) => drop(closer.send(())),
+            }
+        }
     }
 }
 
@@ -197,7 +233,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn forget(&self, older_than: Duration) -> Result<Forgotten, JournalError> {
-        let now = SystemTime::now();
+        let now = wall_clock::now();
         let horizon = self.read(move |connection| retention::horizon(connection, older_than, now)).await?;
         let mut forgotten = Forgotten::default();
         let Some(horizon) = horizon else { return Ok(forgotten) };

@@ -160,25 +160,23 @@ pub(super) struct Writer {
     pub(super) messages: Receiver<Message>,
     /// How many jobs share a commit at most.
     pub(super) batch: usize,
+    /// How many jobs the write-ahead log holds.
+    pub(super) since_checkpoint: usize,
 }
+
+/// It was told to close; whoever waits for that is told when it has.
+type LastOne = Option<oneshot::Sender<()>>;
 
 impl Writer {
     /// Writes until it is closed or everybody who could ask has gone.
     pub(super) fn run(mut self) {
         let _guard = BreakOnPanic(Arc::clone(&self.shared));
-        let mut since_checkpoint = 0;
         let closer = loop {
             let mut jobs = Vec::new();
             self.shared.note_writing(None);
             let end = self.collect(&mut jobs);
             self.shared.note_writing(Some(Instant::now()));
-            since_checkpoint += jobs.len();
-            self.write(jobs);
-            since_checkpoint += mem::take(&mut self.store.extra_jobs);
-            if since_checkpoint >= JOBS_PER_CHECKPOINT || end.is_some() {
-                since_checkpoint = 0;
-                self.checkpoint();
-            }
+            self.serve(jobs, end.is_some());
             if let Some(closer) = end {
                 break closer;
             }
@@ -189,8 +187,26 @@ impl Writer {
         }
     }
 
+    /// One round without a wait: writes what has queued up. `Some`: this was the last.
+    pub(super) fn turn(&mut self) -> Option<LastOne> {
+        let mut jobs = Vec::new();
+        let end = self.take_queued(&mut jobs);
+        self.serve(jobs, end.is_some());
+        end
+    }
+
+    fn serve(&mut self, jobs: Vec<Box<dyn Job>>, is_last: bool) {
+        self.since_checkpoint += jobs.len();
+        self.write(jobs);
+        self.since_checkpoint += mem::take(&mut self.store.extra_jobs);
+        if self.since_checkpoint >= JOBS_PER_CHECKPOINT || is_last {
+            self.since_checkpoint = 0;
+            self.checkpoint();
+        }
+    }
+
     /// Waits for work and takes all that has queued up. `Some`: this was the last.
-    fn collect(&self, jobs: &mut Vec<Box<dyn Job>>) -> Option<Option<oneshot::Sender<()>>> {
+    fn collect(&self, jobs: &mut Vec<Box<dyn Job>>) -> Option<LastOne> {
         loop {
             match self.wait() {
                 Ok(Message::Job(job)) => break jobs.push(job),
@@ -200,6 +216,10 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return Some(None),
             }
         }
+        self.take_queued(jobs)
+    }
+
+    fn take_queued(&self, jobs: &mut Vec<Box<dyn Job>>) -> Option<LastOne> {
         while jobs.len() < self.batch {
             match self.messages.try_recv() {
                 Ok(Message::Job(job)) => jobs.push(job),
@@ -332,7 +352,7 @@ mod tests {
         let (disk, room, folder) = (Box::new(RealDisk), Room::new(0), folder.path().into());
         let watch = Watch::over(&path).unwrap();
         let store = Store { connection, disk, room, folder, watch, extra_jobs: 0 };
-        let mut writer = Writer { store, shared: Arc::default(), messages, batch: 8 };
+        let mut writer = Writer { store, shared: Arc::default(), messages, batch: 8, since_checkpoint: 0 };
         let (first, mut first_answer) = job(|store: &mut Store| slip(store, "first"));
         let (refused, mut refusal) = job(|store: &mut Store| {
             slip(store, "half")?;

@@ -1,10 +1,11 @@
 //! One payment at its terminal: from the place in front of it to an end that is on disk.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tillswitch_core::{
     AbortHandle, Cause, DriverError, Notes, Operation, Original, Outcome, PaymentRequest, Reason, TerminalDriver,
+    wall_clock,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -127,7 +128,7 @@ impl Attempt {
             let journal = &self.life.journal;
             persist(|| journal.dispatch(payment.id)).await?;
             payment.state = State::Dispatched;
-            payment.dispatched_at = Some(SystemTime::now());
+            payment.dispatched_at = Some(wall_clock::now());
             self.life.announce(payment);
         }
         Ok(())
@@ -184,6 +185,8 @@ impl Attempt {
         let _never_left_alone = DropOnDrop(running.abort_handle());
         loop {
             tokio::select! {
+                // A word that has come counts more than a time that is over in the same moment.
+                biased;
                 finished = &mut running => return finished_or_lost(finished),
                 () = sleep_until(deadline) => {
                     let why = format!("no outcome within {} s (`payment_deadline`)", self.config.payment_deadline.as_secs());
@@ -206,7 +209,7 @@ impl Attempt {
         payment: &mut Payment,
         result: Result<Outcome, DriverError>,
     ) -> Result<(), JournalError> {
-        let mut end = life::end_of(result, SystemTime::now());
+        let mut end = life::end_of(result, wall_clock::now());
         if let Some(person) = self.abort.by.get() {
             end.evidence = format!("{}; asked to stop by {person}", end.evidence);
         }
@@ -330,6 +333,6 @@ pub(super) fn mismatch(payment: &Payment) -> Option<String> {
 
 /// The end of a payment that never started.
 pub(super) fn expired(code: Code, message: &str) -> crate::journal::End {
-    let end = life::because(State::Expired, code, message.to_owned(), Actor::Webhook, SystemTime::now());
+    let end = life::because(State::Expired, code, message.to_owned(), Actor::Webhook, wall_clock::now());
     crate::journal::End { release_keys: true, ..end }
 }

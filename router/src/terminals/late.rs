@@ -1,10 +1,10 @@
 //! What a terminal says too late: it becomes an incident, on disk before the terminal is answered.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tillswitch_core::{KeepLate, NotStored, Outcome, PaymentId};
+use tillswitch_core::{KeepLate, NotStored, Outcome, PaymentId, wall_clock};
 use tokio::time::timeout;
 
 use crate::events::Event;
@@ -41,7 +41,7 @@ pub(super) async fn keep(
     tracing::error!(%terminal, payment = ?earlier.map(|id| id.to_string()), "{message}");
     life.metrics.incident(terminal);
     life.events.send(Event::Incident { terminal: terminal.clone(), payment: earlier, message: message.clone() });
-    let incident = Incident { at: SystemTime::now(), message, said: Some(said.clone()) };
+    let incident = Incident { at: wall_clock::now(), message, said: Some(said.clone()) };
     stored(life.journal.incident(earlier, terminal, incident)).await
 }
 

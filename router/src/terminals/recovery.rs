@@ -1,9 +1,11 @@
 //! What became of the payments in doubt: when a terminal is asked, and what its answer makes of them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tillswitch_core::{AbortHandle, Cause, DriverError, Evidence, PaymentId, Reason, Resolution, TerminalDriver};
+use tillswitch_core::{
+    AbortHandle, Cause, DriverError, Evidence, PaymentId, Reason, Resolution, TerminalDriver, wall_clock,
+};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
@@ -170,7 +172,7 @@ async fn settle(
     payment: &mut Payment,
     answer: Result<Resolution, DriverError>,
 ) -> Result<bool, JournalError> {
-    let now = SystemTime::now();
+    let now = wall_clock::now();
     match answer {
         Ok(Resolution::Known(outcome)) => {
             life.finish(payment, life::said(outcome, Actor::Recovery, now)).await?;

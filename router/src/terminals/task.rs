@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tillswitch_core::{Cause, DriverError, PaymentId, TerminalDriver};
+use tillswitch_core::{Cause, DriverError, PaymentId, TerminalDriver, wall_clock};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -128,6 +128,9 @@ impl Task {
                 break;
             }
             tokio::select! {
+                // In this order, so that the same day simulated twice goes the same way. Nobody starves: whoever has a
+                // place is taken in within so many rounds, and every round looks at everything else as well.
+                biased;
                 done = finished(&mut self.activity) => self.take_back(done).await,
                 Some(job) = self.links.jobs.recv() => self.waiting.push_back(job),
                 Some(request) = self.links.requests.recv() => Box::pin(self.hear(*request)).await,
@@ -364,7 +367,7 @@ impl Task {
         if let Some(job) = waits.and_then(|place| self.waiting.remove(place)) {
             // The point of sale is told the name; the history also from where, and why.
             let message = format!("stopped by {} before it started", person.name);
-            let (actor, now) = (Actor::Operator(person.name.clone()), std::time::SystemTime::now());
+            let (actor, now) = (Actor::Operator(person.name.clone()), wall_clock::now());
             let mut end = life::because(State::Cancelled, Code::Cancelled, message, actor, now);
             end.evidence = format!("stopped before it started by {person}");
             end_unstarted(&self.life, job, end).await;

@@ -3,11 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use tillswitch_core::ledger::{LedgerEntry, LedgerEvent};
-use tillswitch_core::{Money, Operation};
+use tillswitch_core::{Money, Operation, wall_clock};
 
 /// The greatest receipt number; 1 follows.
 const LAST_RECEIPT: u16 = 9999;
@@ -237,7 +237,7 @@ fn from_entry(entry: &LedgerEntry, receipt: String, trace: String, undone: Optio
 }
 
 fn now_unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = wall_clock::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -306,6 +306,7 @@ async fn unless_cut<T>(
         }
     };
     tokio::select! {
+        biased;
         done = work => done,
         _ = cuts.changed() => Err(io::ErrorKind::ConnectionAborted.into()),
         () = time_up => Err(io::ErrorKind::TimedOut.into()),

@@ -95,6 +95,7 @@ async fn run(
     let mut links = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
             order = orders.recv() => match order {
                 Some(Order::Listen { reachable, done }) => {
                     let obeyed = obey(reachable, addr, &mut socket, &terminal).await;

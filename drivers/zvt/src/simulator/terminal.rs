@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
-use tillswitch_core::{Money, Operation};
+use tillswitch_core::{Money, Operation, wall_clock};
 use tokio::sync::watch;
 
 use super::book::{Book, Booking};
@@ -212,7 +212,7 @@ impl Memory {
     /// The terminal's clock, at a moment or now.
     pub fn clock(&self, at_unix_ms: Option<u64>) -> ZonedDateTime {
         let at = at_unix_ms.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
-        let at = at.unwrap_or_else(Timestamp::now);
+        let at = at.unwrap_or_else(|| Timestamp::try_from(wall_clock::now()).unwrap_or_else(|_| Timestamp::now()));
         let shifted = at.checked_add(SignedDuration::from_secs(self.clock_offset_seconds));
         shifted.unwrap_or(at).to_zoned_datetime(TimeZone::system())
     }
