@@ -17,6 +17,7 @@
 //! | [`clocks`] | what happens when the clock on the wall jumps |
 //! | [`flood`] | does the good till get through while others do their worst |
 //! | [`storm`] | is one event, sent a thousand times at once, one payment |
+//! | [`sim`] | does a whole shop keep its promises on days that a seed makes up |
 //!
 //! Every proof compares what terminals booked, what the journal holds and what the till was told
 //! ([`tillswitch::oracle`]). `cargo run --release -p tillswitch-proof -- PROOF --runs N --seed S` repeats it; a short version of
@@ -33,6 +34,7 @@ mod random_kills;
 mod sender;
 mod shim;
 mod shop;
+mod sim;
 mod soak;
 mod storm;
 mod tally;
@@ -66,6 +68,8 @@ enum Proof {
     Flood(flood::Flood),
     /// The clock on the wall jumps or stands still, at every step of a payment
     Clocks(clocks::Clocks),
+    /// Days of a whole shop in one process over paused time, made up by seeds
+    Simulate(sim::Days),
 }
 
 fn main() -> ExitCode {
@@ -84,5 +88,6 @@ async fn run(proof: Proof) -> Tally {
         Proof::Soak(day) => soak::run(day).await,
         Proof::Flood(flood) => flood::run(flood).await,
         Proof::Clocks(clocks) => clocks::run(clocks).await,
+        Proof::Simulate(days) => sim::run(&days),
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Pairing<'a> {
     /// Bookings by payment; more than one is a double charge.
     booked: HashMap<PaymentId, Vec<&'a LedgerEntry>>,
     unexplained: Vec<(&'a str, &'a LedgerEntry)>,
-    /// Approved sales that an approved reversal took back.
+    /// Approved sales that a reversal took back, or may have taken back.
     taken_back: Vec<PaymentId>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Pairing<'a> {
         pairing
     }
 
-    /// Whether a terminal has this payment (or had it, until a reversal took it back).
+    /// Whether a terminal has this payment (or had it, until a reversal took it back or may have).
     pub fn is_booked(&self, id: PaymentId) -> bool {
         self.booked.contains_key(&id) || self.taken_back.contains(&id)
     }
@@ -74,8 +74,9 @@ pub(super) fn check(witnesses: &Witnesses) -> Vec<Violation> {
 }
 
 fn taken_back(payments: &[Payment]) -> Vec<PaymentId> {
+    let may_stand = |state| matches!(state, State::Approved | State::InDoubt | State::Dispatched);
     let reversals =
-        payments.iter().filter(|payment| payment.operation == Operation::Reversal && payment.state == State::Approved);
+        payments.iter().filter(|payment| payment.operation == Operation::Reversal && may_stand(payment.state));
     reversals.filter_map(|payment| payment.original).collect()
 }
 

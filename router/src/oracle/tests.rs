@@ -116,3 +116,14 @@ fn a_forgotten_payment_is_seen() {
     let told = vec![told(&payment(State::Approved, Some("0001")), 200, "success", "")];
     check(vec![], vec![], told, &["I7"]);
 }
+
+#[test]
+fn a_sale_that_a_reversal_in_doubt_may_have_taken_back_may_be_gone() {
+    let sale = payment(State::Approved, Some("0001"));
+    let reversal = |state| Payment { operation: Operation::Reversal, original: Some(sale.id), ..payment(state, None) };
+    let taken_back = LedgerEntry { event: LedgerEvent::Reversed, ..booking("0001") };
+    let entries = vec![booking("0001"), taken_back];
+    check(vec![sale.clone(), reversal(State::InDoubt)], entries.clone(), vec![], &[]);
+    check(vec![sale.clone(), reversal(State::InDoubt)], vec![booking("0001")], vec![], &[]);
+    check(vec![sale.clone(), reversal(State::Declined)], entries, vec![], &["I3", "I8"]);
+}
