@@ -10,6 +10,8 @@ mod commits;
 mod identity;
 #[path = "journal/life.rs"]
 mod life;
+#[path = "journal/machine.rs"]
+mod machine;
 #[path = "journal/model.rs"]
 mod model;
 #[path = "journal/old.rs"]
@@ -18,5 +20,7 @@ mod old;
 mod old_written;
 #[path = "journal/opening.rs"]
 mod opening;
+#[path = "journal/real.rs"]
+mod real;
 #[path = "journal/retention.rs"]
 mod retention;

@@ -1,355 +1,397 @@
-//! Whether the journal answers long random days exactly like the rules written down a second time, in memory.
+//! The rules of the journal written down a second time, in memory: which request is a repeat, and how a payment moves on.
+//!
+//! It knows nothing of SQL, of hashes or of identities: payments are places in a list.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tillswitch::code::Code;
-use tillswitch::journal::{Admission, Begun, Journal, State};
-use tillswitch_core::{Operation, PaymentId};
+use tillswitch::journal::State;
+use tillswitch_core::Operation;
 
-use crate::bench::{Event, Shop, end};
+/// How long after an approval the same document is suspected, in minutes.
+pub const WINDOW_MINUTES: u64 = 10;
 
-const DAYS: u64 = 60;
-const STEPS: usize = 100;
+/// A request, with everything that the rules look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// A person asks, under this key.
+    pub operator: Option<u8>,
+    pub guid: Option<u8>,
+    /// The time that the event names.
+    pub made: Option<u8>,
+    pub document: Option<(u8, u8)>,
+    pub operation: Operation,
+    pub register: u8,
+    pub minor: u64,
+    pub francs: bool,
+    /// The payment that it undoes.
+    pub undoes: Option<usize>,
+    pub allow: bool,
+    pub confirmed: bool,
+    pub admission: Entry,
+}
 
-#[tokio::test]
-async fn random_days_are_answered_as_the_rules_say() {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for seed in 0..DAYS {
-        let mut day =
-            Day { dice: Dice(seed), shop: Shop::open(), model: Model::default(), log: Vec::new(), events: Vec::new() };
-        for _ in 0..STEPS {
-            day.step().await;
+/// What is done with a request if it is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Dispatch,
+    Queue,
+    Refuse,
+    TooOld,
+}
+
+/// What a request is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    New { original: Option<usize> },
+    SameEvent(usize, State),
+    Joins(usize, State),
+    Conflict { code: Code, first: usize, repeated: bool },
+}
+
+/// A payment as the rules see it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub wish: Wish,
+    pub state: State,
+    /// What was approved, where that is not what was asked.
+    pub approved: Option<u64>,
+    pub ended: Duration,
+    pub delivered: bool,
+    pub waits_for_person: bool,
+    pub original: Option<usize>,
+    /// How many lines its history has.
+    pub lines: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Key {
+    wish: Wish,
+    payment: usize,
+    refused: Option<Code>,
+}
+
+/// A journal.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub payments: Vec<Known>,
+    keys: Vec<Key>,
+    pub now: Duration,
+}
+
+impl Wish {
+    fn is_recognisable(&self) -> bool {
+        self.operator.is_some() || self.guid.is_some() || self.made.is_some()
+    }
+
+    /// Whether two are sent under the same name.
+    fn has_name_of(&self, other: &Wish) -> bool {
+        match (self.operator, other.operator) {
+            (Some(own), Some(other)) => own == other,
+            (None, None) => self.guid.is_some() && self.guid == other.guid,
+            _ => false,
         }
-        for line in day.log {
-            if let Some((_, answer)) = line.split_once("-> ") {
-                *seen.entry(answer.split(' ').next().unwrap_or("").to_owned()).or_insert(0) += 1;
+    }
+
+    fn is_named(&self) -> bool {
+        self.operator.is_some() || self.guid.is_some()
+    }
+
+    /// Whether two ask for the same.
+    fn has_content_of(&self, other: &Wish) -> bool {
+        let content = |wish: &Wish| {
+            let Wish { register, document, operation, minor, francs, made, undoes, .. } = wish.clone();
+            (wish.operator.is_some(), register, document, operation, minor, francs, made, undoes)
+        };
+        content(self) == content(other)
+    }
+
+    fn has_amount_of(&self, other: &Wish) -> bool {
+        self.minor == other.minor && self.francs == other.francs
+    }
+}
+
+impl Known {
+    fn moved(&self) -> u64 {
+        self.approved.unwrap_or(self.wish.minor)
+    }
+}
+
+impl Model {
+    /// A request arrives.
+    pub fn begin(&mut self, wish: &Wish) -> Told {
+        if let Some(told) = self.same_event(wish) {
+            return told;
+        }
+        if wish.admission == Entry::TooOld {
+            self.write(wish, State::Expired, None);
+            return Told::New { original: None };
+        }
+        if let Some(first) = self.in_doubt(wish) {
+            return self.refuse(wish, Code::DocumentInDoubt, first);
+        }
+        if let Some(first) = self.joined(wish) {
+            if wish.is_recognisable() {
+                self.keys.push(Key { wish: wish.clone(), payment: first, refused: None });
             }
+            return Told::Joins(first, self.payments[first].state);
         }
-    }
-    // Days on which half of the rules never came up would prove nothing.
-    for answer in
-        ["new", "event", "joins", "conflicting-repeat", "suspected-repeat", "document-in-doubt", "over-refund"]
-    {
-        assert!(seen.get(answer).is_some_and(|times| *times >= 10), "{answer}: {seen:?}");
-    }
-}
-
-/// SplitMix64: the same days on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % sides as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-}
-
-struct Day {
-    dice: Dice,
-    shop: Shop,
-    model: Model,
-    log: Vec<String>,
-    events: Vec<String>,
-}
-
-impl Day {
-    async fn step(&mut self) {
-        match self.dice.below(20) {
-            0..12 => self.begin().await,
-            12..18 => self.finish().await,
-            18 => self.deliver(),
-            _ => self.recover().await,
+        let suspected = self.suspected(wish);
+        // A person may confirm a second press, so they must read first that more would go back than was paid.
+        if let Some(first) = suspected.filter(|_| wish.operator.is_none()) {
+            return self.refuse(wish, Code::SuspectedRepeat, first);
         }
+        let original = wish.undoes.or_else(|| self.sale_of(wish));
+        if let Some(sale) = original.filter(|sale| self.goes_back(*sale) + wish.minor > self.payments[*sale].moved()) {
+            return self.refuse(wish, Code::OverRefund, sale);
+        }
+        if let Some(first) = suspected {
+            return self.refuse(wish, Code::SuspectedRepeat, first);
+        }
+        match wish.admission {
+            Entry::Dispatch => self.write(wish, State::Dispatched, original),
+            Entry::Queue => self.write(wish, State::Received, original),
+            Entry::Refuse | Entry::TooOld => {}
+        }
+        Told::New { original }
     }
 
-    async fn begin(&mut self) {
-        let text = self.event();
-        let event = Event::parse(&text);
-        let request = event.request();
-        let id = request.id;
-        let found = self.shop.journal.begin(request).await.unwrap();
-        let expected = self.model.begin(&event, id);
-        let found = self.model.describe(&found);
-        self.log.push(format!("{text} -> {expected}"));
-        assert_eq!(found, expected, "the last line of\n{}", self.log.join("\n"));
-    }
-
-    /// Every third is one that was here before.
-    fn event(&mut self) -> String {
-        if self.dice.below(3) == 0 && !self.events.is_empty() {
-            return self.events[self.dice.below(self.events.len())].clone();
+    /// A payment moves on. `false`: it must not.
+    pub fn finish(&mut self, place: usize, next: State, approved: Option<u64>, releases: bool) -> bool {
+        let now = self.now;
+        let payment = &mut self.payments[place];
+        let is_end = next.is_final() || next == State::InDoubt;
+        if !payment.state.may_become(next) || !is_end {
+            return false;
         }
-        let guid = format!("guid=n{}", self.events.len());
-        let dice = &mut self.dice;
-        let words = [
-            dice.pick(&["", "guid=a", "guid=b", &guid, &guid, &guid, &guid, &guid]),
-            dice.pick(&["", "made=1", "made=2"]),
-            dice.pick(&["", "doc=7", "doc=7", "doc=7/order", "doc=8", "doc=8"]),
-            dice.pick(&["", "op=refund"]),
-            dice.pick(&["", "", "reg=POS-02"]),
-            dice.pick(&["10.00", "10.00", "20.00"]),
-            dice.pick(&["", "", "later"]),
-            dice.pick(&["", "", "allow"]),
-            dice.pick(&["", "", "", "queue", "queue", "refuse", "too-old"]),
-        ];
-        self.events.push(words.join(" "));
-        words.join(" ")
-    }
-
-    async fn finish(&mut self) {
-        let open: Vec<usize> = self.model.places(|payment| !payment.state.is_final());
-        if open.is_empty() {
-            return;
-        }
-        let payment = &mut self.model.payments[open[self.dice.below(open.len())]];
-        let next: Vec<State> = State::ALL.into_iter().filter(|next| payment.state.may_become(*next)).collect();
-        let next = next[self.dice.below(next.len())];
-        let released = next == State::Expired;
-        match next {
-            State::Dispatched => self.shop.journal.dispatch(payment.id).await.unwrap(),
-            next => self.shop.journal.finish(payment.id, end(next, payment.event.amount)).await.unwrap(),
-        }
-        self.log.push(format!("{} becomes {next}", payment.id));
+        let was_queued = payment.state == State::Received;
         payment.state = next;
-        let id = payment.id;
-        if released {
-            self.model.release(id);
+        payment.approved = approved.filter(|_| next == State::Approved);
+        payment.ended = now;
+        payment.waits_for_person = false;
+        payment.lines += 1;
+        if releases && was_queued {
+            self.give_keys_back(place);
         }
+        true
     }
 
-    fn deliver(&mut self) {
-        let approved = self.model.places(|payment| payment.state == State::Approved);
-        if approved.is_empty() {
-            return;
+    /// Its terminal is free. `false`: it is not waiting.
+    pub fn dispatch(&mut self, place: usize) -> bool {
+        let payment = &mut self.payments[place];
+        let may = payment.state == State::Received;
+        if may {
+            payment.state = State::Dispatched;
+            payment.lines += 1;
         }
-        let payment = &mut self.model.payments[approved[self.dice.below(approved.len())]];
-        payment.delivered = true;
-        self.shop.journal.answer_delivered(payment.id);
-        self.log.push(format!("{} is delivered", payment.id));
+        may
     }
 
-    async fn recover(&mut self) {
-        if self.dice.below(4) != 0 {
-            return;
-        }
-        self.shop.journal.recover().await.unwrap();
-        self.log.push("a restart".into());
-        for place in 0..self.model.payments.len() {
-            let payment = &mut self.model.payments[place];
-            match payment.state {
-                State::Dispatched => payment.state = State::InDoubt,
+    /// A person must decide. `false`: it is not in doubt.
+    pub fn leave_to_person(&mut self, place: usize) -> bool {
+        let payment = &mut self.payments[place];
+        payment.waits_for_person |= payment.state == State::InDoubt;
+        payment.state == State::InDoubt
+    }
+
+    /// Whether evidence of it is kept.
+    pub fn keeps_evidence(&self, place: usize) -> bool {
+        self.payments[place].state != State::Received
+    }
+
+    /// An answer with its approval was written to its end.
+    pub fn deliver(&mut self, place: usize) {
+        let payment = &mut self.payments[place];
+        payment.delivered |= payment.state == State::Approved;
+    }
+
+    /// The router starts. How many are in doubt now, and how many have expired.
+    pub fn recover(&mut self) -> (usize, usize) {
+        let (mut in_doubt, mut expired) = (0, 0);
+        for place in 0..self.payments.len() {
+            match self.payments[place].state {
+                State::Dispatched => {
+                    self.finish(place, State::InDoubt, None, false);
+                    in_doubt += 1;
+                }
                 State::Received => {
-                    payment.state = State::Expired;
-                    let id = payment.id;
-                    self.model.release(id);
+                    self.finish(place, State::Expired, None, true);
+                    expired += 1;
                 }
                 _ => {}
             }
         }
-    }
-}
-
-#[derive(Default)]
-struct Model {
-    payments: Vec<Known>,
-    keys: Vec<Key>,
-}
-
-struct Known {
-    id: PaymentId,
-    event: Event,
-    state: State,
-    delivered: bool,
-    original: Option<PaymentId>,
-}
-
-struct Key {
-    event: Event,
-    payment: PaymentId,
-    refused: Option<Code>,
-}
-
-impl Model {
-    fn places(&self, wanted: impl Fn(&Known) -> bool) -> Vec<usize> {
-        (0..self.payments.len()).filter(|place| wanted(&self.payments[*place])).collect()
+        (in_doubt, expired)
     }
 
-    fn payment(&self, id: PaymentId) -> &Known {
-        self.payments.iter().find(|payment| payment.id == id).unwrap()
-    }
-
-    fn release(&mut self, id: PaymentId) {
-        self.keys.retain(|key| key.payment != id || key.refused.is_some());
-    }
-
-    fn begin(&mut self, event: &Event, id: PaymentId) -> String {
-        if let Some(answer) = self.same_event(event) {
-            return answer;
-        }
-        if let Admission::TooOld(_) = event.admission {
-            self.write(event, id, State::Expired, None);
-            return "new".into();
-        }
-        if let Some(answer) = self.same_document(event) {
-            return answer;
-        }
-        let original = self.original(event);
-        if let Some(sale) = original
-            && self.given_back(sale) + event.amount.minor() > self.payment(sale).event.amount.minor()
-        {
-            return self.refuse(event, Code::OverRefund, sale);
-        }
-        match event.admission {
-            Admission::Dispatch => self.write(event, id, State::Dispatched, original),
-            Admission::Queue => self.write(event, id, State::Received, original),
-            _ => {}
-        }
-        original.map_or("new".into(), |sale| format!("new from {sale}"))
-    }
-
-    fn write(&mut self, event: &Event, id: PaymentId, state: State, original: Option<PaymentId>) {
-        let event = event.clone();
-        self.keys.push(Key { event: event.clone(), payment: id, refused: None });
-        self.payments.push(Known { id, event, state, delivered: false, original });
-    }
-
-    fn refuse(&mut self, event: &Event, code: Code, first: PaymentId) -> String {
-        self.keys.push(Key { event: event.clone(), payment: first, refused: Some(code) });
-        format!("{code} {first}")
-    }
-
-    fn same_event(&mut self, event: &Event) -> Option<String> {
-        let with_guid: Vec<&Key> =
-            self.keys.iter().filter(|key| event.guid.is_some() && key.event.guid == event.guid).collect();
-        if let Some(key) = with_guid.iter().find(|key| same_content(&key.event, event)) {
-            return Some(self.answer_again(event, key));
-        }
-        if let Some(key) = with_guid.iter().find(|key| key.refused != Some(Code::ConflictingRepeat)) {
-            let first = key.payment;
-            return Some(self.refuse(event, Code::ConflictingRepeat, first));
-        }
-        let matches = |key: &&Key| {
-            event.made.is_some()
-                && same_content(&key.event, event)
-                && (key.event.guid.is_none() || event.guid.is_none())
+    /// Sales of which more has gone back, or may, than was paid.
+    pub fn overdrawn(&self) -> Option<usize> {
+        let is_paid = |place: &usize| {
+            let sale = &self.payments[*place];
+            sale.state == State::Approved && sale.wish.operation == Operation::Sale
         };
+        // What a terminal gave back beyond what it was asked for is its doing, and no request is to blame.
+        let as_asked = |place: &usize| {
+            let linked = self.payments.iter().filter(|payment| payment.original == Some(*place));
+            linked.filter(|payment| payment.approved.is_none_or(|minor| minor <= payment.wish.minor)).count()
+                == self.payments.iter().filter(|payment| payment.original == Some(*place)).count()
+        };
+        let mut sales = (0..self.payments.len()).filter(is_paid).filter(as_asked);
+        sales.find(|sale| self.goes_back(*sale) > self.payments[*sale].moved())
+    }
+
+    fn give_keys_back(&mut self, place: usize) {
+        self.keys.retain(|key| key.payment != place || key.refused.is_some());
+    }
+
+    fn write(&mut self, wish: &Wish, state: State, original: Option<usize>) {
+        let place = self.payments.len();
+        self.keys.push(Key { wish: wish.clone(), payment: place, refused: None });
+        let lines = if state == State::Received { 1 } else { 2 };
+        let (wish, ended) = (wish.clone(), self.now);
+        self.payments.push(Known {
+            wish,
+            state,
+            approved: None,
+            ended,
+            delivered: false,
+            waits_for_person: false,
+            original,
+            lines,
+        });
+    }
+
+    fn refuse(&mut self, wish: &Wish, code: Code, first: usize) -> Told {
+        // A person may read the refusal and confirm under the same key.
+        if wish.operator.is_none() {
+            self.keys.push(Key { wish: wish.clone(), payment: first, refused: Some(code) });
+        }
+        Told::Conflict { code, first, repeated: false }
+    }
+
+    fn same_event(&mut self, wish: &Wish) -> Option<Told> {
+        let named: Vec<&Key> = self.keys.iter().filter(|key| key.wish.has_name_of(wish)).collect();
+        let mut equal: Vec<&&Key> = named.iter().filter(|key| key.wish.has_content_of(wish)).collect();
+        equal.sort_by_key(|key| key.refused.is_some());
+        if let Some(key) = equal.first() {
+            return Some(self.told_again(wish, key));
+        }
+        if let Some(key) = named.iter().find(|key| key.refused != Some(Code::ConflictingRepeat)) {
+            let first = self.first_of_name(wish).unwrap_or(key.payment);
+            return Some(self.refuse(wish, Code::ConflictingRepeat, first));
+        }
+        // By content only what names its time, and where at most one of the two has a name.
+        wish.made.filter(|_| wish.operator.is_none())?;
+        let matches = |key: &&Key| key.wish.has_content_of(wish) && !(key.wish.is_named() && wish.is_named());
         let matching: Vec<&Key> = self.keys.iter().filter(matches).collect();
         let key = matching.iter().rev().find(|key| key.refused.is_none()).or(matching.last())?;
-        let (answer, payment, refused) = (self.answer_again(event, key), key.payment, key.refused);
-        if event.guid.is_some() {
-            self.keys.push(Key { event: event.clone(), payment, refused });
+        let (told, payment, refused) = (self.told_again(wish, key), key.payment, key.refused);
+        if wish.is_named() {
+            self.keys.push(Key { wish: wish.clone(), payment, refused });
         }
-        Some(answer)
+        Some(told)
     }
 
-    fn answer_again(&self, event: &Event, key: &Key) -> String {
-        let first = self.payment(key.payment);
-        let asked_for_it = first.event.register == event.register && first.event.amount == event.amount;
+    /// What a name stands for: the payment before whatever was refused under it.
+    fn first_of_name(&self, wish: &Wish) -> Option<usize> {
+        let mut named: Vec<&Key> = self
+            .keys
+            .iter()
+            .filter(|key| key.wish.has_name_of(wish) && key.refused != Some(Code::ConflictingRepeat))
+            .collect();
+        named.sort_by_key(|key| key.refused.is_some());
+        named.first().map(|key| key.payment)
+    }
+
+    fn told_again(&self, wish: &Wish, key: &Key) -> Told {
+        let first = &self.payments[key.payment];
+        let asked_for_it = first.wish.register == wish.register && first.wish.has_amount_of(wish);
         match key.refused {
-            None => format!("event {} {}", first.id, first.state),
+            None => Told::SameEvent(key.payment, first.state),
             Some(Code::DocumentInDoubt) if asked_for_it && first.state == State::Approved => {
-                format!("event {} {}", first.id, first.state)
+                Told::SameEvent(key.payment, first.state)
             }
-            Some(code) => format!("{code} {} again", first.id),
+            Some(code) => Told::Conflict { code, first: key.payment, repeated: true },
         }
     }
 
-    fn same_document(&mut self, event: &Event) -> Option<String> {
-        if let Some(first) = self.in_doubt(event) {
-            return Some(self.refuse(event, Code::DocumentInDoubt, first));
-        }
-        let newest = |wanted: &dyn Fn(&Known) -> bool| {
-            let same = self.payments.iter().rev().filter(|payment| is_same_document(payment, event));
-            same.into_iter().find(|payment| wanted(payment)).map(|payment| payment.id)
-        };
-        let here = |payment: &Known| payment.event.register == event.register;
-        let running = |payment: &Known| matches!(payment.state, State::Received | State::Dispatched);
-        let approved = |payment: &Known| payment.state == State::Approved;
-        // Everything was approved a moment ago: an event that arrives later is behind every window.
-        let recent = |payment: &Known| approved(payment) && !event.later;
-        let joined = newest(&|payment| here(payment) && running(payment))
-            .or_else(|| newest(&|payment| here(payment) && approved(payment) && !payment.delivered));
-        if let Some(first) = joined {
-            if event.guid.is_some() || event.made.is_some() {
-                self.keys.push(Key { event: event.clone(), payment: first, refused: None });
-            }
-            return Some(format!("joins {first} {}", self.payment(first).state));
-        }
-        let suspected = newest(&|payment| here(payment) && recent(payment) && !event.allow)
-            .or_else(|| newest(&|payment| !here(payment) && (running(payment) || recent(payment))))?;
-        Some(self.refuse(event, Code::SuspectedRepeat, suspected))
-    }
-
-    fn in_doubt(&self, event: &Event) -> Option<PaymentId> {
-        let equal = |payment: &&Known| payment.event.register == event.register && payment.event.amount == event.amount;
-        let mut found = self.payments.iter().rev().filter(|payment| {
+    fn in_doubt(&self, wish: &Wish) -> Option<usize> {
+        let equal = |payment: &Known| payment.wish.register == wish.register && payment.wish.has_amount_of(wish);
+        let stands_in_the_way = |payment: &Known| {
             payment.state == State::InDoubt
-                && payment.event.operation == event.operation
-                && match event.document {
-                    Some(_) => payment.event.document == event.document,
+                && payment.wish.operation == wish.operation
+                && match wish.document {
+                    Some(_) => payment.wish.document == wish.document,
                     None => equal(payment),
                 }
-        });
-        let all: Vec<&Known> = found.by_ref().collect();
-        all.iter().find(|payment| equal(payment)).or(all.first()).map(|payment| payment.id)
+        };
+        self.newest(|payment| stands_in_the_way(payment) && equal(payment)).or_else(|| self.newest(stands_in_the_way))
     }
 
-    fn original(&self, event: &Event) -> Option<PaymentId> {
-        let number = &event.document.as_ref()?.number;
-        let mut sales = self.payments.iter().filter(|payment| {
-            let document = payment.event.document.as_ref();
-            payment.event.operation == Operation::Sale
+    fn joined(&self, wish: &Wish) -> Option<usize> {
+        let here = |payment: &Known| is_same_document(payment, wish) && payment.wish.register == wish.register;
+        let unread = |payment: &Known| here(payment) && payment.state == State::Approved && !payment.delivered;
+        self.newest(|payment| here(payment) && is_running(payment))
+            .or_else(|| self.newest(unread).filter(|_| wish.operator.is_none()))
+    }
+
+    fn suspected(&self, wish: &Wish) -> Option<usize> {
+        if wish.confirmed {
+            return None;
+        }
+        let here = |payment: &Known| payment.wish.register == wish.register;
+        let same = |payment: &Known| is_same_document(payment, wish);
+        let since = self.now.saturating_sub(Duration::from_secs(60 * WINDOW_MINUTES));
+        let recent = |payment: &Known| payment.state == State::Approved && payment.ended >= since;
+        let read = |payment: &Known| same(payment) && here(payment) && recent(payment) && payment.delivered;
+        let unread =
+            |payment: &Known| same(payment) && here(payment) && payment.state == State::Approved && !payment.delivered;
+        let elsewhere = |payment: &Known| same(payment) && !here(payment) && (is_running(payment) || recent(payment));
+        self.newest(read)
+            .filter(|_| !wish.allow)
+            .or_else(|| self.newest(unread).filter(|_| wish.operator.is_some()))
+            .or_else(|| self.newest(elsewhere))
+    }
+
+    /// The one approved sale of a refund's document.
+    fn sale_of(&self, wish: &Wish) -> Option<usize> {
+        let (number, _) = wish.document?;
+        let is_sale = |payment: &Known| {
+            payment.wish.operation == Operation::Sale
                 && payment.state == State::Approved
-                && payment.event.register == event.register
-                && document.is_some_and(|document| document.number == *number)
-        });
-        match (event.operation, sales.next(), sales.next()) {
-            (Operation::Refund, Some(sale), None) => Some(sale.id),
+                && payment.wish.register == wish.register
+                && payment.wish.francs == wish.francs
+                && payment.wish.document.is_some_and(|(other, _)| other == number)
+        };
+        let mut sales = (0..self.payments.len()).filter(|place| is_sale(&self.payments[*place]));
+        match (wish.operation, sales.next(), sales.next()) {
+            (Operation::Refund, Some(sale), None) => Some(sale),
             _ => None,
         }
     }
 
-    fn given_back(&self, sale: PaymentId) -> u64 {
+    fn goes_back(&self, sale: usize) -> u64 {
         let counts = |payment: &&Known| {
             let gone = matches!(payment.state, State::Declined | State::Cancelled | State::Failed | State::Expired);
-            payment.original == Some(sale) && !gone
+            payment.original == Some(sale) && payment.wish.operation != Operation::Sale && !gone
         };
-        self.payments.iter().filter(counts).map(|payment| payment.event.amount.minor()).sum()
+        self.payments.iter().filter(counts).map(Known::moved).sum()
     }
 
-    fn describe(&self, begun: &Begun) -> String {
-        match begun {
-            Begun::New { original: None } => "new".into(),
-            Begun::New { original: Some(sale) } => format!("new from {}", sale.id),
-            Begun::SameEvent(first) => format!("event {} {}", first.id, first.state),
-            Begun::SameDocument(first) => format!("joins {} {}", first.id, first.state),
-            Begun::Conflict { code, first, repeated: false } => format!("{code} {}", first.id),
-            Begun::Conflict { code, first, repeated: true } => format!("{code} {} again", first.id),
-        }
+    fn newest(&self, wanted: impl Fn(&Known) -> bool) -> Option<usize> {
+        (0..self.payments.len()).rev().find(|place| wanted(&self.payments[*place]))
     }
 }
 
-/// What the hash covers, by hand.
-fn same_content(one: &Event, other: &Event) -> bool {
-    let content = |event: &Event| {
-        (event.register.clone(), event.document.clone(), event.operation, event.amount, event.made.clone())
-    };
-    content(one) == content(other)
+fn is_running(payment: &Known) -> bool {
+    matches!(payment.state, State::Received | State::Dispatched)
 }
 
-fn is_same_document(payment: &Known, event: &Event) -> bool {
-    let first = &payment.event;
-    let unrecognisable = event.guid.is_none() && event.made.is_none();
-    let document = match event.document {
-        Some(_) => first.document == event.document,
-        None => unrecognisable && first.document.is_none() && first.register == event.register,
+fn is_same_document(payment: &Known, wish: &Wish) -> bool {
+    let first = &payment.wish;
+    let document = match wish.document {
+        Some(_) => first.document == wish.document,
+        None => !wish.is_recognisable() && first.document.is_none() && first.register == wish.register,
     };
-    document && first.operation == event.operation && first.amount == event.amount
+    document && first.operation == wish.operation && first.has_amount_of(wish)
 }
