@@ -475,11 +475,100 @@ async fn what_is_not_one_clear_request_never_reaches_a_route() {
         "\x16\x03\x01\x02",
         "\0\0\0\0||",
         "nonsense||",
+        // Lengths.
+        "POST /echo HTTP/1.1|Host: a|Content-Length: 5|Content-Length: 5||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length: 5, 5||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length: +5||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length: 5e0||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length: 5 5||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length: ||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length: \u{665}||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length : 5||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length\t: 5||hello",
+        "POST /echo HTTP/1.1|Host: a|Content-Length: \x0b5||hello",
+        // Encodings.
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: identity||hello",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked, chunked||0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked, identity||0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: gzip, chunked||0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked|Transfer-Encoding: chunked||0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: \"chunked\"||0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: \x0bchunked||0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding:| chunked||0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: ||0||",
+        "POST /echo HTTP/1.0|Host: a|Transfer-Encoding: chunked||0||",
+        // Chunks.
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||0x5|hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||+5|hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||-5|hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked|| 5|hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||5 |hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||000000005|hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked|||hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||5;a\nhello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||5;a\rb|hello|0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|hello\n0||",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: chunked||5|hello|0|X: y\n|",
+        // Lines and characters.
+        "GET /echo HTTP/1.1|Host: a|X: 1\n|",
+        "GET /echo HTTP/1.1|Host: a|X: 1\r2||",
+        "GET /echo HTTP/1.1\rHost: a||",
+        "GET /echo HTTP/1.1|Host: a|X: 1\02||",
+        "GET /echo HTTP/1.1|Host: a|X\0: 1||",
+        "GET /echo HTTP/1.1|Host: a|X: \x1b[31m||",
+        "GET /echo HTTP/1.1|Host: a|X: \x7f||",
+        "GET /echo HTTP/1.1|Host: a|: empty||",
+        "GET /echo HTTP/1.1|Host: a|\tX: 1||",
+        "GET /echo HTTP/1.1| Host: a||",
+        "GET /ec\0ho HTTP/1.1|Host: a||",
+        "GET  /echo HTTP/1.1|Host: a||",
+        "GET /echo  HTTP/1.1|Host: a||",
+        "GET /echo HTTP/1.1 |Host: a||",
+        "G@T /echo HTTP/1.1|Host: a||",
+        // Versions.
+        "GET /echo HTTP/1.2|Host: a||",
+        "GET /echo HTTP/0.9|Host: a||",
+        "GET /echo http/1.1|Host: a||",
+        "GET /echo HTTP/11|Host: a||",
+        // Targets and hosts.
+        "GET http://a/echo HTTP/1.1|Host: a||",
+        "GET http://b/echo HTTP/1.1|Host: a||",
+        "GET a:443 HTTP/1.1|Host: a||",
+        "GET echo HTTP/1.1|Host: a||",
+        "GET /echo#x HTTP/1.1|Host: a||",
+        "GET /echo HTTP/1.1|Host: a, b||",
+        "GET /echo HTTP/1.1|Host: a b||",
+        "GET /echo HTTP/1.1|Host: b@a||",
+        "GET /echo HTTP/1.1|Host: a/b||",
+        "GET /echo HTTP/1.1|Host: a|host: a||",
     ];
+    let behind = "POST /echo HTTP/1.1|Host: a|Content-Length: 1||x";
     for case in cases {
-        assert_error(case, &server.ask(case).await, 400, "malformed");
+        // Nothing is read behind a refused request, and the connection ends.
+        assert_error(case, &server.ask(&format!("{case}{behind}")).await, 400, "malformed");
     }
     assert_eq!(server.calls(), 0);
+}
+
+/// What looks odd and is clear all the same.
+#[tokio::test]
+async fn one_clear_request_is_answered_however_it_is_written() {
+    let server = start(quick()).await;
+    for case in [
+        "POST /echo HTTP/1.1|hOST: a|CONTENT-length: 5|Connection: close||hello",
+        "POST /echo HTTP/1.1|Host:a|Content-Length:\t 5 \t|Connection: close||hello",
+        "POST /echo HTTP/1.1|Host: [::1]:5000|Content-Length: 005|Connection: close||hello",
+        "POST /echo HTTP/1.1|Host: |Content-Length: 5|Connection: close||hello",
+        "||POST /echo HTTP/1.1|Host: a|Content-Length: 5|Connection: close||hello",
+        "POST /echo?x=http://b/ HTTP/1.1|Host: a|Content-Length: 5|Connection: close||hello",
+        "POST /echo HTTP/1.1|Host: a|Transfer-Encoding: CHUNKED|Connection: close||05;x=\"y\"|hello|0|X: y|Content-Length: 9||",
+        "POST /echo HTTP/1.0|Content-Length: 5||hello",
+        "POST /echo HTTP/1.1|Host: a|Upgrade: h2c|HTTP2-Settings: AAMAAABkAAQAAP__|Content-Length: 5|Connection: close, upgrade||hello",
+    ] {
+        let answer = server.ask(case).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.0 200 "), "{case}: {answer}");
+        assert!(answer.ends_with("\r\n\r\nhello"), "{case}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -111,12 +111,19 @@ fn values<'h>(fields: &'h [httparse::Header<'_>], name: &'static str) -> impl It
 }
 
 fn check_host(fields: &[httparse::Header<'_>], minor: u8) -> Result<(), Fault> {
-    match values(fields, "host").count() {
-        1 => Ok(()),
-        0 if minor == 0 => Ok(()),
-        0 => Err(Fault::Malformed("the Host header is missing")),
+    let hosts: Vec<_> = values(fields, "host").collect();
+    match hosts.as_slice() {
+        [host] if is_host(host) => Ok(()),
+        [_] => Err(Fault::Malformed("the Host header is not one name and perhaps a port")),
+        [] if minor == 0 => Ok(()),
+        [] => Err(Fault::Malformed("the Host header is missing")),
         _ => Err(Fault::Malformed("there is more than one Host header")),
     }
+}
+
+/// The characters of names, addresses and ports (RFC 3986 3.2.2), without those that programs read in more than one way.
+fn is_host(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(byte))
 }
 
 fn framing(fields: &[httparse::Header<'_>], minor: u8) -> Result<Framing, Fault> {
@@ -172,6 +179,11 @@ fn is_framing(name: &str) -> bool {
 fn check_target(method: &str, target: &str) -> Result<(), Fault> {
     if method == Method::CONNECT.as_str() {
         return Err(Fault::Malformed("this is not a proxy"));
+    }
+    // A whole address as the target names a host a second time, and whoever looks at one of the two may be wrong. Proxies
+    // in front turn it into a path. A fragment never leaves a browser.
+    if !target.starts_with('/') && target != "*" || target.contains('#') {
+        return Err(Fault::Malformed("the request's target is not a path"));
     }
     match target.parse::<Uri>() {
         Ok(_) => Ok(()),
