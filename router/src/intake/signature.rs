@@ -13,7 +13,19 @@ use tillswitch_core::Secret;
 const SIGNATURE: &str = "xentral-signature";
 const TIMESTAMP: &str = "xentral-request-timestamp";
 
-/// A body whose sender is known, or that was accepted without a signature on purpose. Only this can be parsed.
+/// A body whose sender is known, or that was accepted without a signature on purpose. Only this can be parsed, and only
+/// [`verify`] makes it:
+///
+/// ```compile_fail,E0451
+/// use tillswitch::intake::signature::Verified;
+/// let forged = Verified { body: bytes::Bytes::new(), timestamp: None, key: None };
+/// ```
+///
+/// ```compile_fail,E0308
+/// use tillswitch::{config::Tip, intake::event};
+/// let unverified = b"{}";
+/// let event = event::read(unverified, event::Reading { event_types: &[], tip: Tip::Included });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Verified {
     body: Bytes,
@@ -60,6 +72,11 @@ pub fn verify(keys: &[Secret], headers: &HeaderMap, body: Bytes) -> Result<Verif
     }
     let signature = single(headers, SIGNATURE).and_then(hex).ok_or(BadSignature::Missing)?;
     let timestamp = single(headers, TIMESTAMP).filter(|text| is_timestamp(text)).ok_or(BadSignature::Missing)?;
+    // Nothing stands between body and timestamp where they are signed, so a digit could be moved from one to the other. No
+    // event ends in a digit.
+    if body.last().is_some_and(u8::is_ascii_digit) {
+        return Err(BadSignature::Mismatch);
+    }
     let key = matching_key(keys, &body, timestamp, &signature).ok_or(BadSignature::Mismatch)?;
     Ok(Verified { timestamp: timestamp.parse().ok(), key: Some(key), body })
 }
@@ -115,6 +132,8 @@ pub fn sign(key: &Secret, body: &[u8], timestamp: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     const BODY: &str = r#"{"type":"com.xentral.salesOrder.protocolCreated.v1","body":{"createdAt":"2024-05-28T17:30:07+02:00","salesOrderId":169,"salesOrderProtocolId":586}}"#;
@@ -169,6 +188,65 @@ mod tests {
             body[bit / 8] ^= 1 << (bit % 8);
             assert!(verify(&key, &headers(SIGNED, "1716910210"), body.into()).is_err(), "bit {bit}");
         }
+    }
+
+    /// One change of body, signature or timestamp: a byte that is other, gone or new.
+    fn mutate(text: &[u8], mut dice: impl FnMut() -> usize) -> Vec<u8> {
+        let mut mutant = text.to_vec();
+        let place = dice() % text.len();
+        match dice() % 3 {
+            0 => mutant[place] ^= 1 + (dice() % 255) as u8,
+            1 => drop(mutant.remove(place)),
+            _ => mutant.insert(place, dice() as u8),
+        }
+        mutant
+    }
+
+    #[test]
+    fn ten_thousand_mutants_are_not_believed() {
+        let key = keys(&["another", "e4nRJ04Ss2m3EkQxn19V"]);
+        let mut seed = 20_240_528_u64;
+        let mut dice = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize
+        };
+        let mut tried = 0;
+        while tried < 10_000 {
+            let mut parts = [BODY.as_bytes().to_vec(), SIGNED.as_bytes().to_vec(), b"1716910210".to_vec()];
+            let part = dice() % 3;
+            parts[part] = mutate(&parts[part], &mut dice);
+            let [body, signature, timestamp] = parts;
+            // Hexadecimal digits in upper case are the same signature, and HTTP takes spaces off both ends of a value.
+            let same = body == BODY.as_bytes()
+                && signature.trim_ascii().to_ascii_lowercase() == SIGNED.as_bytes()
+                && timestamp.trim_ascii() == b"1716910210";
+            // What HTTP cannot carry never comes.
+            let (Ok(signature), Ok(timestamp)) =
+                (HeaderValue::from_bytes(&signature), HeaderValue::from_bytes(&timestamp))
+            else {
+                continue;
+            };
+            if same {
+                continue;
+            }
+            let mut headers = HeaderMap::new();
+            headers.insert(SIGNATURE, signature);
+            headers.insert(TIMESTAMP, timestamp);
+            tried += 1;
+            assert!(verify(&key, &headers, body.into()).is_err(), "part {part}: {headers:?}");
+        }
+    }
+
+    #[test]
+    fn another_order_of_the_fields_is_another_body() {
+        let other = r#"{"body":{"salesOrderProtocolId":586,"salesOrderId":169,"createdAt":"2024-05-28T17:30:07+02:00"},"type":"com.xentral.salesOrder.protocolCreated.v1"}"#;
+        check(&["e4nRJ04Ss2m3EkQxn19V"], other, SIGNED, "1716910210", Err(BadSignature::Mismatch));
+    }
+
+    #[test]
+    fn no_digit_moves_from_the_timestamp_to_the_body() {
+        let key = &["e4nRJ04Ss2m3EkQxn19V"];
+        check(key, &format!("{BODY}1"), SIGNED, "716910210", Err(BadSignature::Mismatch));
     }
 
     #[test]
