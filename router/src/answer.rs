@@ -1,6 +1,6 @@
 //! What the point of sale is told: a status, a word and the payment.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -43,6 +43,12 @@ impl Answer {
     /// Nothing was begun: the same may come again.
     pub fn come_again(code: Code, message: impl Into<String>) -> Answer {
         Answer { retry_after: Some(RETRY_AFTER_SECONDS), ..Answer::error(503, code, message) }
+    }
+
+    /// Nothing was begun, because too much came before it: the same may come again after a while.
+    pub fn too_many(wait: Duration, message: impl Into<String>) -> Answer {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        Answer { retry_after: Some(seconds), ..Answer::error(429, Code::TooMany, message) }
     }
 
     /// An event that is none of our business.

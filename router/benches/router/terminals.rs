@@ -48,7 +48,8 @@ impl Terminals {
         let memory = Path::new("/dev/shm");
         let ledgers = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let ledgers = ledgers.expect("there is a temporary folder");
-        let mut plan = Plan::new().server_lines("max_connections = 4096");
+        let mut plan =
+            Plan::new().server_lines("max_connections = 4096").webhook_lines("new_payments_per_second = 1000000");
         for register in 0..registers {
             let terminal = format!("T{register}");
             let ledger = ledgers.path().join(&terminal);

@@ -56,6 +56,8 @@ pub struct Webhook {
     pub wait: Duration,
     /// How long a payment may wait for its turn. Never longer than `wait`.
     pub queue_wait: Duration,
+    /// How many new payments a register may have on average.
+    pub new_payments_per_second: u32,
     /// How old an event may be. `None`: as old as it likes.
     pub max_age: Option<Duration>,
     /// How far in the future an event may lie.
@@ -177,6 +179,7 @@ pub(super) fn webhook(root: &mut Scope<'_>, base_dir: &Path, server: &Server) ->
         event_types: scope.texts("event_types", "write event names: event_types = [\"pos.paymentCardCaptured\"]"),
         wait,
         queue_wait,
+        new_payments_per_second: scope.integer("new_payments_per_second", 200, 1..=1_000_000),
         max_age: max_age(&mut scope, !keys.is_empty()),
         clock_tolerance: scope.duration("clock_tolerance", 5 * MINUTE),
         repeat: scope.choice("repeat", &[("refuse", Repeat::Refuse), ("allow", Repeat::Allow)]),

@@ -6,11 +6,15 @@
 //! | `json` | how is JSON read without losing a digit |
 //! | `event` | what does the event say |
 //! | `identity` | how is it recognised when it comes again |
+//! | `rate` | how often may the same thing happen |
+//! | `refusal` | what is a sender told whose webhook starts nothing |
 //! | `turn` | what happens to equal requests at the same moment |
 
 pub mod event;
 pub mod identity;
-pub mod json;
+pub(crate) mod json;
+mod rate;
+mod refusal;
 pub mod signature;
 mod turn;
 
@@ -26,14 +30,16 @@ use tokio::time::{Instant, timeout_at};
 use crate::answer::Answer;
 use crate::cards;
 use crate::code::Code;
-use crate::config::{Config, Repeat, UnknownRegister};
+use crate::config::{Config, Repeat};
 use crate::journal::{Admission, Begun, JournalError, NewPayment, Payment, RepeatRule, State};
 use crate::life::Life;
 use crate::live::{Entry, Progress, Waiter};
 use crate::metrics::Stage;
 use crate::server::{Callers, Origin};
-use crate::terminals::{Job, Place, Refusal, Terminal, Terminals};
+use crate::terminals::{Job, Place, Terminal, Terminals};
 use event::{CreatedAt, Event, PaymentEvent, Reading};
+use rate::{Buckets, Rate};
+use refusal::{NotNow, conflict, strained, unknown_register};
 use signature::Verified;
 use turn::Turns;
 
@@ -41,6 +47,14 @@ use turn::Turns;
 const ABORT_GRACE: Duration = Duration::from_secs(10);
 /// How old a signature may be that makes its sender's address known.
 const FRESH: Duration = Duration::from_secs(5 * 60);
+/// How many requests of an address may fail the signature check.
+const FAILURES: Rate = Rate { per_second: 1.0, burst: 20.0 };
+/// How often one is reminded of an older key.
+const REMINDERS: Rate = Rate { per_second: 1.0 / 3600.0, burst: 1.0 };
+/// Bytes of a body that is checked whatever came from its address before. Those of the point of sale have about one KiB.
+const USUAL: usize = 8 * 1024;
+/// For how many seconds' worth of new payments a register is let through at once.
+const BURST_SECONDS: f64 = 5.0;
 
 /// What turns webhooks into payments. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +67,12 @@ pub struct Intake {
     terminals: Arc<Terminals>,
     turns: Turns,
     callers: Callers,
+    /// Of requests whose signature was not good, by where they came from.
+    failures: Buckets<Origin>,
+    /// Of new payments, by register.
+    begun: Buckets<String>,
+    /// Of hints, by signature key.
+    reminders: Buckets<usize>,
 }
 
 /// An answer, and the payment whose approval it tells.
@@ -74,7 +94,9 @@ struct Received {
 impl Intake {
     /// One for a configuration and its running terminals.
     pub fn new(latest: Arc<ArcSwap<Config>>, life: Life, terminals: Arc<Terminals>, callers: Callers) -> Intake {
-        Intake { config: latest.load_full(), latest, life, terminals, turns: Turns::default(), callers }
+        let (failures, begun, reminders) = (Buckets::new(), Buckets::new(), Buckets::new());
+        let config = latest.load_full();
+        Intake { latest, config, life, terminals, turns: Turns::default(), callers, failures, begun, reminders }
     }
 
     /// Answers a webhook. May be dropped at any time: the payment goes on without it, because everything happens in a task
@@ -119,7 +141,7 @@ impl Intake {
         body: Bytes,
         received: Received,
     ) -> Result<Told, Answer> {
-        let verified = self.verify(headers, body)?;
+        let verified = self.verify(origin, headers, body)?;
         if is_fresh(&verified, received.wall) {
             self.callers.vouch(origin);
         }
@@ -139,15 +161,39 @@ impl Intake {
         self.begin(*payment, terminal, too_old, received).await
     }
 
-    fn verify(&self, headers: &HeaderMap, body: Bytes) -> Result<Verified, Answer> {
+    /// An address whose requests keep failing is told to wait, and only large bodies of it are not looked at any more: to
+    /// look at one of the usual size costs less than to have received it, and the point of sale may call from that very
+    /// address, behind the same tunnel as whoever fails.
+    fn verify(&self, origin: Origin, headers: &HeaderMap, body: Bytes) -> Result<Verified, Answer> {
+        let known = self.callers.know(origin);
+        if !known && body.len() > USUAL && self.failures.is_empty(&origin, FAILURES) {
+            return Err(strained(Duration::from_secs_f64(1.0 / FAILURES.per_second)));
+        }
         let verified = signature::verify(&self.config.webhook.signature_keys, headers, body).map_err(|bad| {
-            tracing::warn!("webhook refused: {}", bad.message());
+            match self.failures.take(&origin, FAILURES) {
+                Err(wait) if !known => return strained(wait),
+                // A log that a stranger can fill is no log.
+                Err(_) => tracing::debug!("webhook refused: {}", bad.message()),
+                Ok(()) => tracing::warn!("webhook refused: {}", bad.message()),
+            }
             Answer::error(401, Code::BadSignature, bad.message())
         })?;
         if let Some(key) = verified.key {
             self.life.metrics.webhook_signed_with(key);
+            self.remind(key);
         }
         Ok(verified)
+    }
+
+    /// The first key is the newest one. Whoever rotates keys learns here, now and then, that another one is still in use.
+    fn remind(&self, key: usize) {
+        if key > 0 && self.reminders.take(&key, REMINDERS).is_ok() {
+            tracing::warn!(
+                "webhooks are still signed with key {} of `signature_keys`; enter the first one in the point of sale, then \
+                 remove the other here",
+                key + 1
+            );
+        }
     }
 
     fn read(&self, verified: &Verified) -> Result<Event, Answer> {
@@ -211,12 +257,17 @@ impl Intake {
         let turn = self.turns.take(identity::keys(&event).content()).await;
         // Entered before it is written down: whoever finds the payment in the journal finds its waiter as well.
         let entry = self.life.live.enter(PaymentId::generate());
-        let place = terminal.enter();
+        let place = self.place(register, &terminal);
         let new = self.new_payment(&event, register, &terminal, entry.id(), &place, too_old.clone(), received.wall);
         let stub = Payment::from(&new);
         let asked = Instant::now();
         let begun = self.life.journal.begin(new.clone()).await;
         drop(turn);
+        let counted = !matches!(place, Err(NotNow::TooMany(_)));
+        if counted && !matches!(begun, Ok(Begun::New { .. })) {
+            // Only what is new counts: a repeat gets its answer however often it comes.
+            self.begun.give_back(&register.to_owned());
+        }
         if begun.is_ok() {
             self.life.metrics.overhead(Stage::Journal, asked.elapsed());
             self.life.metrics.webhook_safe(received.instant.elapsed());
@@ -230,7 +281,7 @@ impl Intake {
                 drop((place, entry));
                 Ok(self.expired_at_once(stub, &why).await)
             }
-            (Ok(Begun::New { .. }), None, Err(refusal)) => Err(refused(refusal, &terminal)),
+            (Ok(Begun::New { .. }), None, Err(not_now)) => Err(not_now.answer(register, &terminal)),
             (Ok(other), _, place) => {
                 // A repeat needs no place, and it may wait for long.
                 drop((place, entry));
@@ -241,6 +292,15 @@ impl Intake {
                 self.not_written(new, &error, received).await
             }
         }
+    }
+
+    /// A place at the terminal, if the register has not had too many new payments. Without one, the journal still looks
+    /// whether this is a repeat, and writes nothing if it is new.
+    fn place(&self, register: &str, terminal: &Terminal) -> Result<Place, NotNow> {
+        let per_second = f64::from(self.config.webhook.new_payments_per_second);
+        let rate = Rate { per_second, burst: per_second * BURST_SECONDS };
+        self.begun.take(&register.to_owned(), rate).map_err(NotNow::TooMany)?;
+        terminal.enter().map_err(NotNow::Terminal)
     }
 
     /// The journal takes no writes, but what it holds can still be read: an event that is known gets its payment's answer.
@@ -276,7 +336,7 @@ impl Intake {
         register: &str,
         terminal: &Terminal,
         id: PaymentId,
-        place: &Result<Place, Refusal>,
+        place: &Result<Place, NotNow>,
         too_old: Option<String>,
         received_at: SystemTime,
     ) -> NewPayment {
@@ -424,51 +484,6 @@ impl Intake {
 
 fn without(answer: Answer) -> Told {
     Told { answer, approved: None }
-}
-
-fn unknown_register(unknown: UnknownRegister) -> Answer {
-    let code = if unknown.project.is_some() { Code::UnknownRegister } else { Code::AmbiguousRegister };
-    tracing::warn!(%code, "webhook refused: {unknown}");
-    Answer::error(404, code, unknown.to_string())
-}
-
-fn refused(refusal: Refusal, terminal: &Terminal) -> Answer {
-    let name = terminal.name();
-    let (code, message) = match refusal {
-        Refusal::InDoubt => (
-            Code::TerminalInDoubt,
-            format!(
-                "a payment on terminal {name:?} is in doubt; look at the terminal, it takes no other until that is settled"
-            ),
-        ),
-        Refusal::Busy => (Code::TerminalBusy, format!("terminal {name:?} is busy and its queue is full; try again")),
-        Refusal::Stopping => (Code::ShuttingDown, "the router is stopping; send it again in a minute".to_owned()),
-        Refusal::Removed => {
-            (Code::TerminalBusy, format!("terminal {name:?} was taken out of the configuration; send it again"))
-        }
-    };
-    tracing::warn!(terminal = %name, %code, "webhook refused: {message}");
-    Answer::come_again(code, message)
-}
-
-fn conflict(code: Code, first: &Payment) -> Answer {
-    let (id, state) = (first.id, first.state);
-    let message = match code {
-        Code::ConflictingRepeat => {
-            format!("this event was here before with other content, as payment {id}; nothing was started")
-        }
-        Code::DocumentInDoubt => {
-            format!(
-                "payment {id} of this document is in doubt; look at the terminal and settle that first, do not press again"
-            )
-        }
-        Code::OverRefund => format!("more would go back than payment {id} brought in; nothing was started"),
-        _ => format!(
-            "payment {id} of this document and amount is {state}: this looks like a second press, nothing was started"
-        ),
-    };
-    tracing::warn!(payment = %id, %code, "webhook refused: {message}");
-    Answer::conflict(code, message, first)
 }
 
 /// Whether a request was signed just now. A captured one, sent again later, makes nobody known. Where nothing is signed,

@@ -19,6 +19,7 @@ mod metrics;
 mod operations;
 mod overdue;
 mod queue;
+mod rates;
 mod recovery;
 mod reload;
 mod repeats;
