@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -32,9 +33,21 @@ impl From<SocketAddr> for Origin {
 
 /// The origins that are known. Cheap to clone; kept in memory only, so a restart meets everybody anew.
 #[derive(Clone, Debug, Default)]
-pub struct Callers(Arc<Mutex<HashMap<Origin, Instant>>>);
+pub struct Callers(Arc<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    known: Mutex<HashMap<Origin, Instant>>,
+    everybody: AtomicBool,
+}
 
 impl Callers {
+    /// Whether everybody is known. Where nothing is signed nobody can prove anything, and either only this machine is
+    /// listened to, or something in front checks who calls.
+    pub fn trust_everybody(&self, trusted: bool) {
+        self.0.everybody.store(trusted, Ordering::Relaxed);
+    }
+
     /// A webhook from there was believed.
     pub fn vouch(&self, origin: Origin) {
         let now = Instant::now();
@@ -47,11 +60,12 @@ impl Callers {
 
     /// Whether a webhook from there was believed lately.
     pub fn know(&self, origin: Origin) -> bool {
-        self.known().get(&origin).is_some_and(|last| last.elapsed() < REMEMBERED)
+        let lately = |last: &Instant| last.elapsed() < REMEMBERED;
+        self.0.everybody.load(Ordering::Relaxed) || self.known().get(&origin).is_some_and(lately)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Origin, Instant>> {
-        self.0.lock().expect("nothing panics while it holds the known origins")
+        self.0.known.lock().expect("nothing panics while it holds the known origins")
     }
 }
 
@@ -89,6 +103,8 @@ mod tests {
         assert!(callers.know(origin("192.0.2.1")) && !callers.know(origin("192.0.2.2")));
         tokio::time::advance(REMEMBERED).await;
         assert!(!callers.know(origin("192.0.2.1")));
+        callers.trust_everybody(true);
+        assert!(callers.know(origin("192.0.2.2")));
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use crate::harness::*;
 use crate::reload::{edit, reload};
 
 const KEY: &str = "the-key-of-more-than-twenty-letters";
-const REJECTED: &str = "tillswitch_webhook_rejected_total{reason=\"too-many\"}";
+const REJECTED: &str = "tillswitch_webhook_rejected_total{reason=\"overloaded\"}";
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
