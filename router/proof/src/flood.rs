@@ -130,7 +130,7 @@ async fn sell(till: &Till, over: &AtomicBool) -> Waited {
     let mut number = 0;
     while !over.load(Ordering::SeqCst) {
         number += 1;
-        let sale = Sale::new(GOOD, &format!("{}.{:02}", 1 + number % 90, number % 100), &format!("good/{number}"));
+        let sale = Sale::new(GOOD, &format!("{}.{:02}", 1 + number / 100, number % 100), &format!("good/{number}"));
         let began = Instant::now();
         match till.send(&sale).await {
             Ok(reply) if reply.status == 200 => waited.micros.push(began.elapsed().as_micros() as u64),
