@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,13 +42,29 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
 }
 
 /// Makes a folder that only its owner can look into, whatever the umask says; one that is there already keeps its mode, because
-/// others may have been let in on purpose, or more may be in it than ours.
+/// others may have been let in on purpose, or more may be in it than ours. When this returns, its name survives a power cut, and
+/// so do those of the folders around it: whatever is synced inside of it would be gone with them.
 pub(super) fn private_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
+    let is_new: Vec<bool> = folder.ancestors().map(|folder| !named(folder).exists()).collect();
+    if !folder.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    fs::set_permissions(folder, Permissions::from_mode(0o700))
+    let device = fs::metadata(folder)?.dev();
+    for (parent, holds_new) in folder.ancestors().skip(1).zip(is_new) {
+        match File::open(named(parent)) {
+            Ok(parent) if parent.metadata()?.dev() == device => parent.sync_all()?,
+            Err(error) if holds_new => return Err(error),
+            // An old name may be one that a killed start left unsynced. Where nobody may look, somebody else made it.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The folder that a relative path begins in has no name of its own.
+fn named(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 /// Takes everybody else's rights from a file of ours, and gives its owner those that a umask may have taken. Where it is
@@ -70,7 +86,7 @@ pub(super) fn make_private(file: &File, path: &Path) -> io::Result<()> {
 
 /// Makes a file that only its owner can read. SQLite gives its companions the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = named(path.parent().unwrap_or(path));
     private_folder(folder)?;
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     make_private(&file, path)?;
@@ -235,6 +251,18 @@ mod tests {
 
     fn version_of(path: &Path) -> i64 {
         pragma(&Connection::open(path).unwrap(), "user_version").unwrap()
+    }
+
+    #[test]
+    fn a_folder_is_made_with_those_around_it_and_only_its_owner_can_look_into_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("var/lib/state");
+        private_folder(&inner).unwrap();
+        private_folder(&inner).unwrap();
+        assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(named(Path::new("state").parent().unwrap()), Path::new("."));
+        fs::write(folder.path().join("file"), "no folder").unwrap();
+        assert!(private_folder(&folder.path().join("file/state")).is_err());
     }
 
     #[test]
