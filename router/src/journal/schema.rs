@@ -36,8 +36,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     // The log is opened by the first read. It has to be open before somebody moves it away.
-    let first: rusqlite::Result<i64> = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0));
-    first.map_err(|error| open_error(path, &error))?;
+    count_tables(&connection).map_err(|error| open_error(path, &error))?;
     Ok(connection)
 }
 
@@ -97,7 +96,12 @@ fn create_private(path: &Path) -> io::Result<()> {
         }
     }
     // The file's name has to survive a power cut as well as its content.
-    File::open(folder)?.sync_all()
+    sync_names(path)
+}
+
+/// Makes the names of the files durable. SQLite does this for its log, too, and does not look whether it succeeded.
+fn sync_names(path: &Path) -> io::Result<()> {
+    File::open(named(path.parent().unwrap_or(path)))?.sync_all()
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, JournalError> {
@@ -116,17 +120,18 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, JournalError> {
 }
 
 fn prepare(connection: &Connection, path: &Path, versions: &[&str]) -> Result<(), failure::Failure> {
-    let empty = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
-    if !empty {
+    if count_tables(connection)? > 0 {
         recognise(connection, versions.len())?;
         check(connection, path)?;
     }
     // Write-ahead logging is a property of the file, `synchronous` of the connection.
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
+    if write_ahead(connection)? != "wal" {
         let text = format!("{}: its file system cannot share memory, which SQLite's WAL needs", path.display());
         return Err(JournalError::ReadOnly(text).into());
     }
+    // The first read makes the log. Its name has to be on the disk before anything in it is.
+    count_tables(connection)?;
+    sync_names(path).map_err(|error| cannot_open(path, &error))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The writer runs the checkpoints itself, so that an error of one is not overlooked.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -149,6 +154,22 @@ fn know_all_states(connection: &Connection) -> Result<(), failure::Failure> {
         names.join(", ")
     );
     Err(JournalError::Damaged(text).into())
+}
+
+/// Switches to write-ahead logging and says which mode is in use. SQLite names the new mode before it has written it down, so
+/// that a disk which fails is noticed only by whoever waits for the statement's end.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<String> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    let mut mode = String::new();
+    while let Some(row) = rows.next()? {
+        mode = row.get(0)?;
+    }
+    Ok(mode)
+}
+
+fn count_tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
 fn recognise(connection: &Connection, newest: usize) -> Result<(), failure::Failure> {
