@@ -93,8 +93,11 @@ fn create_private(path: &Path) -> io::Result<()> {
         // Those that a run before this one left behind; SQLite makes new ones like the file itself.
         if let Ok(file) = File::open(&companion) {
             make_private(&file, &companion)?;
+            file.sync_all()?;
         }
     }
+    // What a killed router wrote, there and in the log, and never synced is told from here on as being on the disk.
+    file.sync_all()?;
     // The file's name has to survive a power cut as well as its content.
     sync_names(path)
 }
