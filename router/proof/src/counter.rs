@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use crate::child::{Ended, Router};
-use crate::shim::{Shim, Steering};
+use crate::shim::{Deed, Order, Point, Shim, Steering};
 
 /// The project of the only register.
 pub const PROJECT: &str = "3f942a4b-728c-4c1b-8c7c-3499f28744a1";
@@ -140,6 +140,14 @@ impl Counter {
         Ok(())
     }
 
+    /// Cuts the power of a router that is at nothing: at its next call, which is its answer to a question.
+    pub async fn cut_power(&self, router: Router, deed: Deed, seed: u32) {
+        self.steering.arm(&Order { at: 1, point: Point::Before, deed, seed, ..Order::count() });
+        // There is no answer to be had.
+        let _ = get(router.public, "/health/live").await;
+        drop(router);
+    }
+
     /// Delivers a sale until it is answered with something else than "come again".
     pub async fn deliver(&self, sale: &Sale) -> Result<Reply, String> {
         let deadline = Instant::now() + PATIENCE;
@@ -180,15 +188,20 @@ impl Counter {
             Ok(journal) => journal,
             Err(error) => return vec![format!("I7: the journal does not open: {error}")],
         };
+        let commands = self.money_commands();
         let read = async || {
             let payments = oracle::payments(&journal).await?;
+            let dispatched = payments.iter().filter(|payment| payment.dispatched_at.is_some()).count();
+            let unknown = commands.saturating_sub(dispatched);
             let witnesses = Witnesses { ledgers: self.premises.ledgers(), payments, told: self.till.told() };
             let mut found = oracle::violations(&witnesses);
             found.extend(oracle::recovers_once(&journal).await?);
-            Ok::<_, tillswitch::journal::JournalError>(found)
+            let lost = format!("I5: {unknown} money commands arrived that the journal does not know");
+            let found = found.iter().map(ToString::to_string).chain((unknown > 0).then_some(lost));
+            Ok::<_, tillswitch::journal::JournalError>(found.collect())
         };
-        let found = match read().await {
-            Ok(found) => found.iter().map(ToString::to_string).collect(),
+        let found: Vec<String> = match read().await {
+            Ok(found) => found,
             Err(error) => vec![format!("I7: the journal cannot be read: {error}")],
         };
         journal.close().await;

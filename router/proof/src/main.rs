@@ -3,10 +3,15 @@
 //! | file | question |
 //! |---|---|
 //! | [`kills`] | is a router that is killed at any call of a payment as honest as one that lives |
-//! | [`child`] | how is a router started, heard and killed as a process of its own |
-//! | [`tally`] | what did the runs show, and how much does that prove |
+//! | [`power_loss`] | is anything that was told, or that a terminal was asked for, gone when the power was cut |
+//! | [`disk_faults`] | what becomes of payments when a call on the disk fails |
+//! | [`scene`], [`places`], [`steps`] | in which payment, at which of its calls, and what is that in the words of the design |
+//! | [`aftermath`] | what happens after a router has died, and who contradicts whom then |
 //! | [`counter`] | what is a shop whose router is a process of its own, and whose calls are steered |
 //! | [`shim`] | how are a router's calls counted, and how does one of them end differently |
+//! | [`child`] | how is a router started, heard and killed as a process of its own |
+//! | [`side_by_side`] | how are many runs made on a few cores |
+//! | [`tally`] | what did the runs show, and how much does that prove |
 //! | [`random`] | which numbers does a seed stand for |
 //! | [`shop`] | how is a shop made whose router is a process of its own |
 //! | [`sender`] | how does anybody send a request from an address of their own |
@@ -23,19 +28,26 @@
 //! ([`tillswitch::oracle`]). `cargo run --release -p tillswitch-proof -- PROOF --runs N --seed S` repeats it; a short version of
 //! each is a test.
 
+mod aftermath;
 mod child;
 mod clocks;
 mod counter;
+mod disk_faults;
 mod flood;
 mod kills;
 mod load;
+mod places;
+mod power_loss;
 mod random;
 mod random_kills;
+mod scene;
 mod sender;
 mod shim;
 mod shop;
+mod side_by_side;
 mod sim;
 mod soak;
+mod steps;
 mod storm;
 mod tally;
 mod usage;
@@ -70,6 +82,10 @@ enum Proof {
     Clocks(clocks::Clocks),
     /// Days of a whole shop in one process over paused time, made up by seeds
     Simulate(sim::Days),
+    /// Cuts the power: what was not synced is gone
+    PowerLoss(power_loss::PowerLossArgs),
+    /// Lets the Nth call on the disk fail
+    DiskFaults(disk_faults::DiskFaultsArgs),
 }
 
 fn main() -> ExitCode {
@@ -89,5 +105,7 @@ async fn run(proof: Proof) -> Tally {
         Proof::Flood(flood) => flood::run(flood).await,
         Proof::Clocks(clocks) => clocks::run(clocks).await,
         Proof::Simulate(days) => sim::run(&days),
+        Proof::PowerLoss(args) => power_loss::run(args).await,
+        Proof::DiskFaults(args) => disk_faults::run(args).await,
     }
 }

@@ -14,10 +14,11 @@ use crate::child;
 
 const CALLS: &str = include_str!("shim/calls.c");
 const UNDO: &str = include_str!("shim/undo.c");
-/// How many numbers the page has that both sides have mapped, and where two of them are.
-const NUMBERS: usize = 11;
+/// How many numbers the page has that both sides have mapped, and where three of them are.
+const NUMBERS: usize = 12;
 const COUNT: usize = 8;
 const MET: usize = 9;
+const UNDONE: usize = 11;
 
 /// Where in a call it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,6 @@ pub enum Point {
 }
 
 /// What happens there.
-#[expect(dead_code, reason = "power cuts and failing disks are the next two proofs")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     /// Nothing: it is only counted.
@@ -158,7 +158,7 @@ impl Order {
         };
         let roles = self.roles.iter().fold(0, |bits, role| bits | 1 << *role as u32);
         let kinds = self.kinds.iter().fold(0, |bits, kind| bits | 1 << *kind as u32);
-        [1, self.at, self.point as u32, deed, error, self.seed, roles, kinds, 0, 0, u32::from(self.lasts)]
+        [1, self.at, self.point as u32, deed, error, self.seed, roles, kinds, 0, 0, u32::from(self.lasts), 0]
     }
 }
 
@@ -227,6 +227,11 @@ impl Steering {
     /// How often a call has ended differently.
     pub fn met(&self) -> u32 {
         self.number(MET)
+    }
+
+    /// How many calls a power cut has undone, in whole or in part.
+    pub fn undone(&self) -> u32 {
+        self.number(UNDONE)
     }
 
     /// How many calls were counted.

@@ -38,6 +38,7 @@ struct page {
     uint32_t count;  /* how many were counted */
     uint32_t met;    /* how often a call ended differently */
     uint32_t lasts;  /* whether every later call of these roles and kinds fails, too */
+    uint32_t undone; /* how many calls a power cut has undone */
 };
 
 enum point { BEFORE, TORN, AFTER };
@@ -138,7 +139,8 @@ static void list(uint32_t number, enum kind kind, enum role role, size_t size, c
 
 /* The end of this process, and of what was not durable, if the power goes with it. */
 static void die(void) {
-    if (page->deed == POWER_ALL || page->deed == POWER_SOME) undo_everything(page->deed == POWER_SOME, page->seed);
+    if (page->deed == POWER_ALL || page->deed == POWER_SOME)
+        page->undone += undo_everything(page->deed == POWER_SOME, page->seed);
     for (;;) syscall(SYS_kill, getpid(), SIGKILL);
 }
 
@@ -272,7 +274,11 @@ static int make_durable(int fd, int (*sync_it)(int)) {
     char path[4096];
     enum role role = page ? role_of(fd, path, sizeof path) : OTHER;
     enum verdict verdict = meet(SYNC, role, 0, NULL);
-    if (verdict == REFUSE) return -1;
+    if (verdict == REFUSE) {
+        /* What was interrupted can be done again. */
+        if (page->error != EINTR) undo_poison(fd);
+        return errno = page->error, -1;
+    }
     if (verdict == HALF_AND_DIE) die();
     int result = sync_it(fd);
     if (result == 0 && role != OTHER) undo_forget(fd);

@@ -21,29 +21,54 @@ struct undo {
     size_t old_length; /* how many of them were there before */
     off_t old_size;
     unsigned char *old;
+    int poisoned; /* a sync of it failed: a later one that succeeds proves nothing */
 };
 
-static struct undo *newest;
+/* All of it is in a file, at the same address in every process: the next router does not know what a killed one never synced. */
+static struct store {
+    struct undo *newest;
+    size_t used;
+    unsigned kept_files;
+} *store;
+
+enum { STORE_SIZE = 256 << 20 };
+static void *const STORE_PLACE = (void *)0x600000000000;
 static char attic[512];
-static unsigned kept_files;
 static pthread_mutex_t undoing = PTHREAD_MUTEX_INITIALIZER;
 
 /* Nothing is kept unless there is a place for it. */
 static void undo_in(const char *folder) {
+    char file[600];
+    if (!folder[0]) return;
     snprintf(attic, sizeof attic, "%s", folder);
+    snprintf(file, sizeof file, "%s/undo", attic);
+    int fd = syscall(SYS_openat, AT_FDCWD, file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || syscall(SYS_ftruncate, fd, (off_t)STORE_SIZE) != 0) abort();
+    int flags = MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE;
+    store = mmap(STORE_PLACE, STORE_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (store != STORE_PLACE) abort();
+    syscall(SYS_close, fd);
+    if (store->used == 0) store->used = sizeof *store;
+}
+
+/* Never given back: a run is short. */
+static void *undo_room(size_t size) {
+    size_t place = (store->used + 15) / 16 * 16;
+    if (place + size > STORE_SIZE) abort();
+    store->used = place + size;
+    return (char *)store + place;
 }
 
 static struct undo *undo_of(enum undo_kind kind, const char *path) {
-    struct undo *undo = calloc(1, sizeof *undo);
-    if (!undo) abort();
+    struct undo *undo = undo_room(sizeof *undo);
     undo->kind = kind;
     snprintf(undo->path, sizeof undo->path, "%s", path);
     return undo;
 }
 
 static void undo_keep(struct undo *undo) {
-    undo->older = newest;
-    newest = undo;
+    undo->older = store->newest;
+    store->newest = undo;
 }
 
 /* The folder that a name is in. */
@@ -64,10 +89,10 @@ static void undo_bytes(enum undo_kind kind, int fd, const char *path, off_t offs
     undo->offset = offset, undo->length = length, undo->old_size = about.st_size;
     off_t there = about.st_size - offset;
     undo->old_length = there <= 0 ? 0 : (size_t)there < length ? (size_t)there : length;
-    undo->old = malloc(undo->old_length + 1);
+    undo->old = undo_room(undo->old_length);
     /* The descriptor may be open for writing only. */
     int reading = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (!undo->old || reading < 0) abort();
+    if (reading < 0) abort();
     if (syscall(SYS_pread64, reading, undo->old, undo->old_length, offset) != (ssize_t)undo->old_length) abort();
     syscall(SYS_close, reading);
     undo_keep(undo);
@@ -110,7 +135,7 @@ static void undo_unlink(const char *path) {
     if (!attic[0]) return;
     pthread_mutex_lock(&undoing);
     char kept[512];
-    snprintf(kept, sizeof kept, "%.480s/removed-%u-%d", attic, kept_files++, getpid());
+    snprintf(kept, sizeof kept, "%.480s/removed-%u-%d", attic, store->kept_files++, getpid());
     if (syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kept, 0) == 0) undo_name_as(UNDO_UNLINK, path, kept);
     pthread_mutex_unlock(&undoing);
 }
@@ -127,22 +152,43 @@ static int is_of_file(const struct undo *undo) {
     return undo->kind == UNDO_BYTES || undo->kind == UNDO_SIZE;
 }
 
+static int is_about(const struct undo *undo, const struct stat *about) {
+    int same = undo->device == about->st_dev && undo->inode == about->st_ino;
+    return same && is_of_file(undo) == !S_ISDIR(about->st_mode);
+}
+
+/* Whether all of its bytes were written once more, behind the sync that failed. */
+static int is_written_again(const struct undo *old) {
+    for (struct undo *undo = store->newest; undo != old; undo = undo->older) {
+        int same = undo->kind == UNDO_BYTES && undo->device == old->device && undo->inode == old->inode && !undo->poisoned;
+        off_t end = undo->offset + (off_t)undo->length, old_end = old->offset + (off_t)old->length;
+        if (same && undo->offset <= old->offset && end >= old_end) return 1;
+    }
+    return 0;
+}
+
 /* A file or a folder is durable as it is now. */
 static void undo_forget(int fd) {
     struct stat about;
     if (!attic[0] || fstat(fd, &about) != 0) return;
     pthread_mutex_lock(&undoing);
-    for (struct undo **place = &newest; *place;) {
+    for (struct undo *undo = store->newest; undo; undo = undo->older)
+        if (undo->poisoned && undo->kind == UNDO_BYTES && is_about(undo, &about) && is_written_again(undo)) undo->poisoned = 0;
+    for (struct undo **place = &store->newest; *place;) {
         struct undo *undo = *place;
-        int is_it = undo->device == about.st_dev && undo->inode == about.st_ino && is_of_file(undo) != !!S_ISDIR(about.st_mode);
-        if (!is_it) {
-            place = &undo->older;
-            continue;
-        }
-        *place = undo->older;
-        free(undo->old);
-        free(undo);
+        if (is_about(undo, &about) && !undo->poisoned) *place = undo->older;
+        else place = &undo->older;
     }
+    pthread_mutex_unlock(&undoing);
+}
+
+/* A sync has failed. The system takes the pages for clean from then on, and what was in them may never reach the disk. */
+static void undo_poison(int fd) {
+    struct stat about;
+    if (!attic[0] || fstat(fd, &about) != 0) return;
+    pthread_mutex_lock(&undoing);
+    for (struct undo *undo = store->newest; undo; undo = undo->older)
+        if (is_about(undo, &about)) undo->poisoned = 1;
     pthread_mutex_unlock(&undoing);
 }
 
@@ -203,7 +249,7 @@ static void undo_one_name(const struct undo *undo) {
     switch (undo->kind) {
     case UNDO_NAME:
         /* A folder goes with everything in it. */
-        snprintf(lost, sizeof lost, "%.480s/lost-%u-%d", attic, kept_files++, getpid());
+        snprintf(lost, sizeof lost, "%.480s/lost-%u-%d", attic, store->kept_files++, getpid());
         syscall(SYS_renameat2, AT_FDCWD, undo->path, AT_FDCWD, lost, 0);
         break;
     case UNDO_UNLINK: syscall(SYS_renameat2, AT_FDCWD, undo->kept, AT_FDCWD, undo->path, 0); break;
@@ -213,11 +259,14 @@ static void undo_one_name(const struct undo *undo) {
 }
 
 /* The power is cut: all of it is gone, or what the seed says. Whoever else writes now waits for the end. */
-static void undo_everything(int some, uint32_t seed) {
+static unsigned undo_everything(int some, uint32_t seed) {
     pthread_mutex_lock(&undoing);
     chance = (seed + 1ull) * 0x9E3779B97F4A7C15ull | 1;
-    for (struct undo *undo = newest; undo; undo = undo->older) {
+    unsigned count = 0;
+    for (struct undo *undo = store->newest; undo; undo = undo->older, count++) {
         if (is_of_file(undo)) undo_one_write(undo, some);
         else if (!some || undo_coin()) undo_one_name(undo);
     }
+    store->newest = NULL;
+    return count;
 }

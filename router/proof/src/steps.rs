@@ -1,8 +1,11 @@
 //! Which step of a payment did a kill meet, in the words of the design?
 
+use std::collections::HashMap;
 use std::path::Path;
 
+use tempfile::TempDir;
 use tillswitch::journal::{Filter, Journal, JournalError, Options, SqliteJournal, State};
+use tillswitch::oracle::{self, Told};
 
 use crate::counter::Terminal;
 use crate::shim::{Call, Kind, Point, Role};
@@ -28,20 +31,42 @@ pub enum Reached {
     Delivered,
 }
 
-/// What the journal said when the router died. Reads a copy, which is changed by that.
+/// What the journal said when the router died.
 pub async fn reached(state_dir: &Path, documents: usize) -> Result<Vec<Reached>, JournalError> {
-    let copy = tempfile::tempdir().expect("there is room for a small folder");
-    for name in ["payments.db", "payments.db-wal"] {
-        // Where there is no file yet there is none to copy.
-        let _ = std::fs::copy(state_dir.join(name), copy.path().join(name));
-    }
-    let journal = SqliteJournal::open(&copy.path().join("payments.db"), Options::default())?;
+    let (_folder, journal) = copy(state_dir)?;
     let mut found = Vec::new();
     for number in 1..=documents {
         found.push(reached_by(&journal, &number.to_string()).await?);
     }
     journal.close().await;
     Ok(found)
+}
+
+/// What was told and is not in the journal that the router left behind: before it starts again, and before any terminal is asked.
+pub async fn told_and_gone(state_dir: &Path, told: &[Told]) -> Result<Vec<String>, JournalError> {
+    let (_folder, journal) = copy(state_dir)?;
+    let payments = oracle::payments(&journal).await?;
+    journal.close().await;
+    let states: HashMap<String, String> =
+        payments.iter().map(|payment| (payment.id.to_string(), payment.state.to_string())).collect();
+    let is_gone = |told: &&Told| {
+        let payment = &told.body["payment"];
+        let (id, state) = (payment["id"].as_str().unwrap_or_default(), payment["state"].as_str().unwrap_or_default());
+        ["approved", "declined", "cancelled"].contains(&state) && states.get(id).is_none_or(|now| now != state)
+    };
+    let words = |told: &Told| format!("I7: told, and gone from the journal: {}", told.body["payment"]);
+    Ok(told.iter().filter(is_gone).map(words).collect())
+}
+
+/// A copy of the journal, in a folder that goes with it. Opening the journal itself would change it.
+fn copy(state_dir: &Path) -> Result<(TempDir, SqliteJournal), JournalError> {
+    let folder = tempfile::tempdir().expect("there is room for a small folder");
+    for name in ["payments.db", "payments.db-wal"] {
+        // Where there is no file yet there is none to copy.
+        let _ = std::fs::copy(state_dir.join(name), folder.path().join(name));
+    }
+    let journal = SqliteJournal::open(&folder.path().join("payments.db"), Options::default())?;
+    Ok((folder, journal))
 }
 
 async fn reached_by(journal: &SqliteJournal, document: &str) -> Result<Reached, JournalError> {

@@ -1,4 +1,4 @@
-//! Which payment is it that a router is killed in, and which calls is it made of?
+//! Which payment is it that something goes wrong in, and which calls is it made of?
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use tillswitch::shop::{Reply, Sale};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::child::{Ended, Router};
+use crate::aftermath::not_started;
+use crate::child::Router;
 use crate::counter::{Counter, Manner, PROJECT, Terminal};
 use crate::random::Random;
 use crate::shim::{Call, Kind, Order, Role, Shim};
@@ -72,6 +73,11 @@ impl Stage {
     /// Opens the counter and makes the payment from which on the terminal's last receipt number is known.
     pub async fn set(scene: Scene, shim: &Shim, power: bool, random: &mut Random) -> Result<Stage, String> {
         let counter = Counter::open(scene.manner(random), shim, power).await;
+        Stage::set_at(counter, scene, random).await
+    }
+
+    /// The same at a counter that is open already.
+    pub async fn set_at(counter: Counter, scene: Scene, random: &mut Random) -> Result<Stage, String> {
         let router = counter.start().await.map_err(|ended| not_started(&ended))?;
         counter.steering.arm(&Order::count());
         counter.deliver(&Sale::new(PROJECT, "10.00", "first")).await?;
@@ -124,11 +130,6 @@ pub async fn script(scene: Scene, shim: &Shim) -> Result<Vec<Call>, String> {
     let violations = stage.counter.violations().await;
     stage.counter.close().await;
     if violations.is_empty() { Ok(calls) } else { Err(violations.join("; ")) }
-}
-
-/// In words, that a router did not start.
-pub fn not_started(ended: &Ended) -> String {
-    format!("the router ended before it was ready, code {:?}: {}", ended.code, ended.log)
 }
 
 fn is_noted(calls: &[Call]) -> bool {
