@@ -278,5 +278,10 @@ fn note_ledgers(trace: &Trace, ledgers: &[Ledger]) {
 
 /// Identities differ from run to run; names do not.
 fn mask(trace: &Trace, text: &str) -> String {
-    text.split(' ').map(|word| trace.name_of(word)).collect::<Vec<_>>().join(" ")
+    let ends_word = |letter: char| !letter.is_ascii_alphanumeric() && letter != '-';
+    let words = text.split_inclusive(ends_word).map(|word| {
+        let (word, rest) = word.split_at(word.trim_end_matches(ends_word).len());
+        trace.name_of(word) + rest
+    });
+    words.collect()
 }
