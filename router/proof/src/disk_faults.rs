@@ -1,6 +1,7 @@
 //! What becomes of a payment, and of the next ones, when a call on the disk fails?
 
 mod case;
+mod full;
 mod moment;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::shim::Shim;
 use crate::side_by_side::side_by_side;
 use crate::tally::Tally;
 use case::{Case, required};
+use full::Full;
 
 /// What this proof takes.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -45,7 +47,21 @@ pub async fn run(args: DiskFaultsArgs) -> Tally {
     });
     side_by_side(runs, &mut tally).await;
     if args.case.is_none() {
+        fill_up(args.seed, &shim, &mut tally).await;
         required().iter().for_each(|what| tally.require(what));
     }
     tally
+}
+
+/// The same without a shim: a disk that is full.
+async fn fill_up(seed: u64, shim: &Shim, tally: &mut Tally) {
+    for full in [Full::Almost, Full::Quite] {
+        match full::one(seed, full, shim).await {
+            Some(shown) => {
+                shown.met.iter().for_each(|met| tally.count(met, 1));
+                tally.ran(&format!("disk-faults --seed {seed} ({full})"), shown.violations);
+            }
+            None => tally.count("left out, because nobody here may mount a small file system", 1),
+        }
+    }
 }

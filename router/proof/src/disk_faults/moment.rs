@@ -110,8 +110,7 @@ async fn look(
         shown.met.push(WENT_ON.into());
         return is(reply.status == 200, || format!("a write that was repeated left {}", words(&reply)));
     }
-    let is_refused = reply.status == 503 && reply.code() == "journal-unavailable";
-    is(is_refused && reply.headers.contains_key("retry-after"), || format!("a new payment was {}", words(&reply)))?;
+    is(is_refused(&reply), || format!("a new payment was {}", words(&reply)))?;
     is(counter.money_commands() == before, || "a refused payment reached the terminal".into())?;
     let metrics = get(router.admin, "/metrics").await.map_err(|error| error.to_string())?.text;
     is(sum(&metrics, "tillswitch_journal_read_only") == 1, || "the metric does not say that it is read-only".into())?;
@@ -122,11 +121,18 @@ async fn look(
     Ok(())
 }
 
-fn is(true_enough: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
-    if true_enough { Ok(()) } else { Err(otherwise()) }
+/// Whether nothing was begun because of the journal, and the till may come again.
+pub fn is_refused(reply: &Reply) -> bool {
+    reply.status == 503 && reply.code() == "journal-unavailable" && reply.headers.contains_key("retry-after")
 }
 
-fn words(reply: &Reply) -> String {
+/// An error unless it is so.
+pub fn is(so: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if so { Ok(()) } else { Err(otherwise()) }
+}
+
+/// An answer in words.
+pub fn words(reply: &Reply) -> String {
     format!("answered {} {}: {}", reply.status, reply.code(), reply.body["message"])
 }
 
