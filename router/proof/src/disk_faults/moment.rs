@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tillswitch::metrics::ALL;
 use tillswitch::shop::{Reply, Sale, get};
 use tokio::time::timeout;
 
@@ -113,8 +114,8 @@ async fn look(
     is(is_refused(&reply), || format!("a new payment was {}", words(&reply)))?;
     is(counter.money_commands() == before, || "a refused payment reached the terminal".into())?;
     let metrics = get(router.admin, "/metrics").await.map_err(|error| error.to_string())?.text;
-    is(sum(&metrics, "tillswitch_journal_read_only") == 1, || "the metric does not say that it is read-only".into())?;
-    is(sum(&metrics, "tillswitch_journal_errors_total") > 0, || "no error was counted".into())?;
+    is(sum(&metrics, "journal_read_only") == 1, || "the metric does not say that it is read-only".into())?;
+    is(sum(&metrics, "journal_errors_total") > 0, || "no error was counted".into())?;
     let ready = get(router.admin, "/health/ready").await.map_err(|error| error.to_string())?;
     is(ready.status == 503, || format!("it says that it is ready: {}", ready.text))?;
     shown.met.push(READ_ONLY.into());
@@ -136,8 +137,10 @@ pub fn words(reply: &Reply) -> String {
     format!("answered {} {}: {}", reply.status, reply.code(), reply.body["message"])
 }
 
-/// A metric, over all its labels.
+/// A metric, over all its labels, by its name without the program's.
 fn sum(metrics: &str, name: &str) -> u64 {
+    let known = ALL.iter().find(|metric| metric.name.strip_prefix("tillswitch_") == Some(name));
+    let name = known.expect("the router has this metric").name;
     let lines = metrics.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
