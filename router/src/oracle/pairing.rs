@@ -39,7 +39,9 @@ impl<'a> Pairing<'a> {
     fn place(&mut self, terminal: &'a str, entry: &'a LedgerEntry, payments: &[Payment]) {
         let own = || payments.iter().filter(|payment| payment.terminal.name == terminal);
         let exact = own().find(|payment| is_receipt_of(payment, entry));
-        let guess = || own().find(|payment| may_be(payment, entry) && !self.booked.contains_key(&payment.id));
+        let open = || own().filter(|payment| may_be(payment, entry) && !self.booked.contains_key(&payment.id));
+        // Of several in doubt it is one that was dispatched by then, if any was: what a later one did proves nothing.
+        let guess = || open().find(|payment| dispatched_before(payment, entry)).or_else(|| open().next());
         match exact.or_else(guess) {
             Some(payment) => self.booked.entry(payment.id).or_default().push(entry),
             None => self.unexplained.push((terminal, entry)),

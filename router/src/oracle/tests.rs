@@ -112,6 +112,14 @@ fn a_booking_before_its_dispatch_is_seen() {
 }
 
 #[test]
+fn of_two_in_doubt_a_booking_is_the_one_that_was_dispatched_by_then() {
+    let mut later = payment(State::InDoubt, None);
+    later.dispatched_at = Some(SystemTime::now() + Duration::from_secs(60));
+    check(vec![later.clone(), payment(State::InDoubt, None)], vec![booking("0001")], vec![], &[]);
+    check(vec![later], vec![booking("0001")], vec![], &["I5"]);
+}
+
+#[test]
 fn a_forgotten_payment_is_seen() {
     let told = vec![told(&payment(State::Approved, Some("0001")), 200, "success", "")];
     check(vec![], vec![], told, &["I7"]);
