@@ -831,3 +831,13 @@ fn the_state_needs_a_folder() {
     }
     std::fs::remove_file(&file).unwrap();
 }
+
+#[test]
+fn what_a_fault_quotes_steers_no_screen() {
+    let text = "[terminals.\"a\\u001b[2J\"]\ndriver = \"z\\u001b[31m\ttcp\\r\\n\"\n\"k\\u0007\" = 1\n";
+    let faults =
+        Config::parse(text, Path::new("/nowhere/tillswitch.toml"), &tillswitch::drivers::builtin()).unwrap_err();
+    let told = faults.to_string();
+    assert!(told.contains("tcp") && !told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+    assert!(faults.faults.iter().all(|fault| !(fault.message.clone() + &fault.path).contains(char::is_control)));
+}

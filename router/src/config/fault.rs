@@ -142,8 +142,10 @@ impl<'a> Report<'a> {
 
 impl Note {
     fn new(span: Range<usize>, path: &str, message: impl Into<String>, remedy: impl Into<String>) -> Note {
-        let clean = |text: String| secret::without_user_info(&text);
-        Note { span, path: path.to_owned(), message: clean(message.into()), remedy: clean(remedy.into()) }
+        // It quotes the file, and what stands there must not steer a screen or break a line of the log.
+        let shown = |text: &str| text.chars().map(printable).collect();
+        let clean = |text: String| shown(&secret::without_user_info(&text));
+        Note { span, path: shown(path), message: clean(message.into()), remedy: clean(remedy.into()) }
     }
 
     fn render(self, text: &str, hidden: &[Range<usize>]) -> Fault {
