@@ -76,7 +76,9 @@ fn check_signed(keys: &[Secret], seed: &[u8], body: &[u8], flip: usize) {
     };
     let verified = verify(keys, &headers(&signature, timestamp), Bytes::copy_from_slice(body));
     let verified = verified.expect("a signed request is believed");
-    assert!(verified.key.is_some_and(|found| found == key || keys[found].reveal() == keys[key].reveal()));
+    // HMAC fills a short key up with zeros, so that two keys may be the same one.
+    let same = |found: usize| sign(&keys[found], body, i64::from(timestamp)) == signature;
+    assert!(verified.key.is_some_and(same), "another key than the one that signed");
 
     let mut body = body.to_vec();
     let (mut digest, mut timestamp) = (signature.into_bytes(), timestamp);

@@ -35,8 +35,10 @@ pub(super) struct Head {
 pub(super) async fn read<S: Transport>(wire: &mut Wire<S>, limits: &Limits) -> Result<Head, Unread> {
     let mut looked_at = 0;
     loop {
-        if looked_at == 0 {
+        // Also when the first half of such a line came by itself.
+        if looked_at <= 1 {
             skip_empty_lines(wire);
+            looked_at = 0;
         }
         if let Some(end) = find_end(&wire.inbox, looked_at)? {
             if end > limits.max_head {
@@ -252,5 +254,14 @@ mod tests {
     fn too_many_fields_are_too_large() {
         let found = super::check(b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n", 1);
         assert_eq!(found.unwrap_err(), Fault::HeadTooLarge);
+    }
+
+    #[test]
+    fn an_empty_line_is_no_request_however_it_arrives() {
+        let bytes = b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n";
+        for piece in 1..=bytes.len() {
+            let taken = crate::server::taken::take(bytes, piece, &Limits::default());
+            assert_eq!((taken.requests.len(), taken.refused), (1, None), "in pieces of {piece}");
+        }
     }
 }
