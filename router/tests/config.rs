@@ -841,3 +841,15 @@ fn what_a_fault_quotes_steers_no_screen() {
     assert!(told.contains("tcp") && !told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
     assert!(faults.faults.iter().all(|fault| !(fault.message.clone() + &fault.path).contains(char::is_control)));
 }
+
+#[test]
+fn a_fault_behind_the_last_line_tells_no_secret_of_it() {
+    for text in [
+        "[\r\nsignature_keys = \"hunter2\"\n\r\r",
+        "[admin\ntoken = \"hunter2\"\n\n\r ",
+        "[admin]\ntoken = \"hunter2\"\n\r\r",
+    ] {
+        let told = parse(text).unwrap_err().to_string();
+        assert!(!told.contains("hunter2"), "{text:?}: {told}");
+    }
+}

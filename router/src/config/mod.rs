@@ -171,7 +171,8 @@ fn unused_terminals(root: &Scope<'_>, terminals: &BTreeSet<String>, registers: &
 /// One fault for a text that is no TOML: what follows the first error is guesswork.
 fn syntax(path: &Path, text: &str, report: Report<'_>, error: &toml::de::Error) -> Faults {
     let span = error.span().unwrap_or(0..0);
-    let start = fault::line_start(text, span.start);
+    // Of a fault behind all that is written, the last line that is written is shown.
+    let start = fault::line_start(text, span.start.min(text.trim_end().len()));
     let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
     let line = &text[start..end];
     if let Some(equals) = line.find('=').filter(|_| secret::may_hold_secret(line)) {
