@@ -28,6 +28,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// How many of them may come from one address that is not known.
     pub max_per_stranger: usize,
+    /// How long a connection keeps its place at least, whoever else comes.
+    pub head_start: Duration,
 }
 
 impl Default for Limits {
@@ -44,6 +46,7 @@ impl Default for Limits {
             max_headers: 64,
             max_connections: 256,
             max_per_stranger: 256,
+            head_start: Duration::from_millis(150),
         }
     }
 }

@@ -9,17 +9,21 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::task::{JoinError, JoinSet, yield_now};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::connection::Connection;
 use super::fault::Fault;
-use super::places::{Place, Places};
+use super::places::{NoPlace, Place, Places};
 use super::wire::{Accept, Plain, Wire};
 use super::{Callers, Handler, Limits};
 
 /// How many clients at a time are told that there is no place. The ones beyond are closed without a word.
 const REFUSALS: usize = 32;
+/// How often the connections that have a place get a turn before a newcomer is turned away.
+const LOOKS: usize = 3;
+/// How long a newcomer waits for a place at most, and everybody behind it.
+const PLACE_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait when accepting fails, which it does when the process has run out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -79,7 +83,7 @@ pub async fn serve_with<A: Accept, H: Handler>(
             until = &mut shutdown => break until,
             Some(ended) = clients.join_next() => report(ended),
             accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) => door.let_in(&mut clients, socket, peer),
+                Ok((socket, peer)) => door.let_in(&mut clients, socket, peer).await,
                 Err(error) => pause(&error).await,
             },
         }
@@ -128,17 +132,35 @@ impl<A: Accept, H: Handler> Door<A, H> {
             accept,
             handler,
             closing,
-            places: Places::new(limits.max_connections, limits.max_per_stranger, callers),
+            places: Places::new(limits.max_connections, limits.max_per_stranger, limits.head_start, callers),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             limits: Arc::new(limits),
         }
     }
 
-    fn let_in(self: &Arc<Self>, clients: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
-        if let Some(place) = self.places.take(peer.into()) {
+    async fn let_in(self: &Arc<Self>, clients: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
+        if let Some(place) = self.place(peer).await {
             clients.spawn(self.clone().attend(socket, peer, place));
         } else if let Ok(permit) = self.refusals.clone().try_acquire_owned() {
             clients.spawn(self.clone().turn_away(socket, peer, permit));
+        }
+    }
+
+    /// In a burst, connections are taken in faster than they are looked at, and who was not looked at does not give way yet.
+    /// So they get a turn, and then their head start, before somebody is turned away. The next ones wait in the system's queue.
+    async fn place(&self, peer: SocketAddr) -> Option<Place> {
+        let mut looks = 0;
+        let deadline = Instant::now() + PLACE_WAIT;
+        loop {
+            match self.places.take(peer.into()) {
+                Ok(place) => return Some(place),
+                Err(NoPlace::Until(until)) if until < deadline => sleep_until(until).await,
+                Err(NoPlace::Busy) if looks < LOOKS => {
+                    looks += 1;
+                    yield_now().await;
+                }
+                Err(NoPlace::Until(_) | NoPlace::Busy) => return None,
+            }
         }
     }
 

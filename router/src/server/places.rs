@@ -4,7 +4,8 @@
 //! a whole request from it, gives way. Idle clients, slow heads, slow bodies, slow handshakes and answers that nobody reads
 //! therefore lock nobody out, not even when all of them come through the same tunnel as the point of sale. A request that is
 //! being answered never gives way. Strangers give way before those who are [known](super::Callers), and one stranger's
-//! address holds a share of the places only; beyond it, its own connections give way.
+//! address holds a share of the places only; beyond it, its own connections give way. Everybody has a head start: however
+//! many come at once, who has just come in keeps the place long enough to send a request, and the others queue up meanwhile.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, poll_fn};
@@ -12,6 +13,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
+use tokio::time::{Duration, Instant};
 
 use super::callers::{Callers, Origin};
 
@@ -20,6 +22,8 @@ pub(super) struct Places {
     most: usize,
     /// How many a stranger's address may have.
     share: usize,
+    /// How long a connection keeps its place at least.
+    head_start: Duration,
     callers: Callers,
     taken: Mutex<Taken>,
 }
@@ -37,9 +41,19 @@ struct Taken {
 
 struct Seat {
     origin: Origin,
+    taken_at: Instant,
     /// Its number among those that wait, if it does.
     waits: Option<u64>,
     given_away: Arc<Notify>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// All that it could have are at a request, or were not looked at yet.
+    Busy,
+    /// Nobody has waited for long enough; then, somebody will have.
+    Until(Instant),
 }
 
 /// A place. It is free again when this is dropped.
@@ -50,23 +64,24 @@ pub(super) struct Place {
 }
 
 impl Places {
-    pub(super) fn new(most: usize, share: usize, callers: Callers) -> Arc<Places> {
-        Arc::new(Places { most, share, callers, taken: Mutex::default() })
+    pub(super) fn new(most: usize, share: usize, head_start: Duration, callers: Callers) -> Arc<Places> {
+        Arc::new(Places { most, share, head_start, callers, taken: Mutex::default() })
     }
 
-    /// A place for a client from there. None: all that it could have are at a request.
-    pub(super) fn take(self: &Arc<Places>, origin: Origin) -> Option<Place> {
+    /// A place for a client from there.
+    pub(super) fn take(self: &Arc<Places>, origin: Origin) -> Result<Place, NoPlace> {
         let mut taken = self.taken();
         if !self.callers.know(origin) && taken.origins.get(&origin).copied().unwrap_or_default() >= self.share {
-            let own = taken.longest_wait(|seat| seat.origin == origin)?;
+            // Without a head start: nobody else waits for what an address does to itself.
+            let own = taken.longest_wait(|seat| seat.origin == origin).ok_or(NoPlace::Busy)?;
             taken.give_away(own);
         } else if taken.seats.len() >= self.most {
             let stranger = taken.longest_wait(|seat| !self.callers.know(seat.origin));
-            let anyone = stranger.or_else(|| taken.longest_wait(|_| true))?;
-            taken.give_away(anyone);
+            let anyone = stranger.or_else(|| taken.longest_wait(|_| true)).ok_or(NoPlace::Busy)?;
+            taken.give_away_after(anyone, self.head_start)?;
         }
         let (number, given_away) = taken.enter(origin);
-        Some(Place { places: self.clone(), number, given_away })
+        Ok(Place { places: self.clone(), number, given_away })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -78,7 +93,8 @@ impl Taken {
     fn enter(&mut self, origin: Origin) -> (u64, Arc<Notify>) {
         self.last += 1;
         let given_away = Arc::new(Notify::new());
-        self.seats.insert(self.last, Seat { origin, waits: None, given_away: given_away.clone() });
+        self.seats
+            .insert(self.last, Seat { origin, taken_at: Instant::now(), waits: None, given_away: given_away.clone() });
         *self.origins.entry(origin).or_default() += 1;
         (self.last, given_away)
     }
@@ -87,6 +103,17 @@ impl Taken {
     fn longest_wait(&self, wanted: impl Fn(&Seat) -> bool) -> Option<u64> {
         let mut waiting = self.waiting.values().copied();
         waiting.find(|number| self.seats.get(number).is_some_and(&wanted))
+    }
+
+    fn give_away_after(&mut self, number: u64, head_start: Duration) -> Result<(), NoPlace> {
+        let until = self.seats.get(&number).map(|seat| seat.taken_at + head_start);
+        match until.filter(|until| *until > Instant::now()) {
+            Some(until) => Err(NoPlace::Until(until)),
+            None => {
+                self.give_away(number);
+                Ok(())
+            }
+        }
     }
 
     fn give_away(&mut self, number: u64) {
@@ -185,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_longest_wait_gives_way() {
-        let places = Places::new(3, 3, Callers::default());
+        let places = Places::new(3, 3, Duration::ZERO, Callers::default());
         let [one, two, three] = [1, 2, 3].map(|number| places.take(origin(number)).unwrap());
         [&two, &three, &one, &two].into_iter().for_each(Place::waits);
         let four = places.take(origin(4)).unwrap();
@@ -193,19 +220,19 @@ mod tests {
         // To have been at a request meanwhile puts a connection last in the row.
         assert!(three.works());
         three.waits();
-        assert!(places.take(origin(5)).is_some());
+        assert!(places.take(origin(5)).is_ok());
         assert_eq!([&one, &three].map(gone), [true, false]);
     }
 
     #[test]
     fn who_is_at_a_request_stays_and_a_place_is_free_when_it_is_left() {
-        let places = Places::new(2, 2, Callers::default());
+        let places = Places::new(2, 2, Duration::ZERO, Callers::default());
         let (one, two) = (places.take(origin(1)).unwrap(), places.take(origin(2)).unwrap());
         one.waits();
         assert!(one.works() && two.works());
-        assert!(places.take(origin(3)).is_none());
+        assert!(places.take(origin(3)).is_err());
         drop(two);
-        assert!(places.take(origin(3)).is_some());
+        assert!(places.take(origin(3)).is_ok());
         assert!(!gone(&one));
         drop(one);
         assert!(
@@ -215,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_request_that_came_too_late_is_told_so() {
-        let places = Places::new(1, 1, Callers::default());
+        let places = Places::new(1, 1, Duration::ZERO, Callers::default());
         let one = places.take(origin(1)).unwrap();
         one.waits();
         let _two = places.take(origin(2)).unwrap();
@@ -225,11 +252,11 @@ mod tests {
     #[test]
     fn a_stranger_has_a_share_and_pushes_out_only_itself() {
         let callers = Callers::default();
-        let places = Places::new(8, 2, callers.clone());
+        let places = Places::new(8, 2, Duration::ZERO, callers.clone());
         let other = places.take(origin(9)).unwrap();
         other.waits();
         let (one, two) = (places.take(origin(1)).unwrap(), places.take(origin(1)).unwrap());
-        assert!(places.take(origin(1)).is_none(), "both are at a request");
+        assert!(places.take(origin(1)).is_err(), "both are at a request");
         two.waits();
         let three = places.take(origin(1)).unwrap();
         assert_eq!([&other, &one, &two, &three].map(gone), [false, false, true, false]);
@@ -237,30 +264,51 @@ mod tests {
         callers.vouch(origin(1));
         let more: Vec<_> = (0..5).map(|_| places.take(origin(1)).unwrap()).collect();
         assert_eq!((more.len(), gone(&other)), (5, false));
-        assert!(places.take(origin(1)).is_some() && gone(&other));
+        assert!(places.take(origin(1)).is_ok() && gone(&other));
     }
 
     #[test]
     fn strangers_give_way_before_those_who_are_known() {
         let callers = Callers::default();
         callers.vouch(origin(1));
-        let places = Places::new(2, 2, callers);
+        let places = Places::new(2, 2, Duration::ZERO, callers);
         let (known, stranger) = (places.take(origin(1)).unwrap(), places.take(origin(2)).unwrap());
         known.waits();
         stranger.waits();
         let newcomer = places.take(origin(3)).unwrap();
         assert_eq!([&known, &stranger].map(gone), [false, true]);
-        assert!(places.take(origin(4)).is_some() && gone(&known), "the newcomer's bytes were not looked at yet");
+        assert!(places.take(origin(4)).is_ok() && gone(&known), "the newcomer's bytes were not looked at yet");
         drop(newcomer);
     }
 
     #[tokio::test]
     async fn a_place_waits_only_when_its_client_does() {
-        let places = Places::new(1, 1, Callers::default());
+        let places = Places::new(1, 1, Duration::ZERO, Callers::default());
         let one = places.take(origin(1)).unwrap();
         one.waiting(ready(())).await;
-        assert!(places.take(origin(2)).is_none());
+        assert!(places.take(origin(2)).is_err());
         assert!(one.waiting(pending::<()>()).now_or_never().is_none());
-        assert!(places.take(origin(2)).is_some());
+        assert!(places.take(origin(2)).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_waits_until_the_first_of_a_burst_has_had_its_time() {
+        let head_start = Duration::from_millis(50);
+        let places = Places::new(2, 2, head_start, Callers::default());
+        let [one, two] = [1, 2].map(|number| places.take(origin(number)).unwrap());
+        assert_eq!(places.take(origin(3)).err(), Some(NoPlace::Busy), "nobody was looked at yet");
+        one.waits();
+        two.waits();
+        let until = Instant::now() + head_start;
+        assert_eq!(places.take(origin(3)).err(), Some(NoPlace::Until(until)));
+        assert!(!gone(&one) && one.works(), "its request came in time");
+        tokio::time::sleep_until(until).await;
+        let _three = places.take(origin(3)).unwrap();
+        assert_eq!([&one, &two].map(gone), [false, true]);
+        // An address that has had its share waits for nobody.
+        let places = Places::new(8, 1, head_start, Callers::default());
+        let own = places.take(origin(1)).unwrap();
+        own.waits();
+        assert!(places.take(origin(1)).is_ok() && gone(&own));
     }
 }
