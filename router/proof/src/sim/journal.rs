@@ -20,7 +20,7 @@ use super::disk::SimulatedDisk;
 use super::gate::Gate;
 
 /// How late a note that an answer was delivered may reach the disk.
-const NOTE_WAITS_MS: u64 = 100;
+pub const NOTE_WAITS_MS: u64 = 100;
 
 /// The journal of one run of the router, behind its gate.
 pub struct GatedJournal {

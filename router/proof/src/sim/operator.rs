@@ -141,11 +141,13 @@ impl Operator {
         if own.iter().filter(is_open).count() != 1 {
             return None;
         }
-        let mut slips = booked.into_iter().filter(|entry| {
-            entry.operation == payment.operation
-                && entry.amount == payment.amount
-                && !own.iter().any(|other| is_slip_of(other, entry))
-        });
+        let mut unexplained: Vec<_> = booked.into_iter().filter(|entry| entry.operation == payment.operation).collect();
+        unexplained.retain(|entry| !own.iter().any(|other| is_slip_of(other, entry)));
+        // A slip about less may be what the terminal made of this payment. The API takes no amount, so nobody settles it.
+        if unexplained.iter().any(|entry| entry.amount.minor() < payment.amount.minor()) {
+            return None;
+        }
+        let mut slips = unexplained.into_iter().filter(|entry| entry.amount == payment.amount);
         match (slips.next(), slips.next()) {
             (None, _) => Some((self.dice.pick(&[State::Failed, State::Declined, State::Cancelled]), None)),
             (Some(slip), None) => Some((State::Approved, Some(slip.receipt_number.clone()))),
