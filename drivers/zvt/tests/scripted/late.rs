@@ -40,15 +40,7 @@ async fn a_result_that_waits_on_the_line_is_sent_back_and_nothing_starts() {
 #[tokio::test]
 async fn no_answer_to_what_came_before_a_waiting_result_accepts_it() {
     let (listener, mut driver) = scripted().await;
-    let mut session = TestSession::new();
-    let first = async {
-        let mut script = Script::accept(&listener).await;
-        script.introduce().await;
-        script.approve().await;
-        script
-    };
-    let (result, mut script) = tokio::join!(execute(&mut *driver, &mut session), first);
-    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    let mut script = Script::approved(&listener, &mut *driver).await;
     script.say("80 00 00 04 FF 01 0A 04 FF 01 0E 04 0F 0C 27 00 04 00 00 00 00 99 00 49 09 78").await;
     let mut session = TestSession::new();
     let second = async {

@@ -1,9 +1,8 @@
 //! Which lines carry a further payment, and how does a line end?
 
 use tillswitch_core::conformance::TestSession;
-use tillswitch_core::{DriverError, DriverFactory, Outcome, Settings, TerminalDriver};
+use tillswitch_core::{DriverError, DriverFactory, Outcome, Settings};
 use tillswitch_zvt::{Timing, ZvtTcpFactory};
-use tokio::net::TcpListener;
 
 use crate::script::{PATIENCE, Script, end_of_line, execute, scripted};
 
@@ -27,34 +26,15 @@ async fn a_line_with_an_unanswered_question_of_ours_carries_no_further_payment()
     };
     let (result, _line) = tokio::join!(execute(&mut *driver, &mut session), first);
     assert!(matches!(result, Ok(Outcome::Declined(_))), "{result:?}");
-    approved_on_a_new_line(&listener, &mut *driver).await;
+    Script::approved(&listener, &mut *driver).await;
 }
 
 #[tokio::test]
 async fn a_line_on_which_a_stray_answer_came_carries_no_further_payment() {
     let (listener, mut driver) = scripted().await;
-    let mut session = TestSession::new();
-    let first = async {
-        let mut script = Script::accept(&listener).await;
-        script.introduce().await;
-        script.approve().await;
-        script
-    };
-    let (result, mut script) = tokio::join!(execute(&mut *driver, &mut session), first);
-    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    let mut script = Script::approved(&listener, &mut *driver).await;
     script.say("84 83 00").await;
-    approved_on_a_new_line(&listener, &mut *driver).await;
-}
-
-async fn approved_on_a_new_line(listener: &TcpListener, driver: &mut dyn TerminalDriver) {
-    let mut session = TestSession::new();
-    let second = async {
-        let mut script = Script::accept(listener).await;
-        script.introduce().await;
-        script.approve().await;
-    };
-    let (result, ()) = tokio::join!(execute(driver, &mut session), second);
-    assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+    Script::approved(&listener, &mut *driver).await;
 }
 
 /// A payment that is stopped while the terminal keeps silent at this command.

@@ -27,6 +27,20 @@ impl Script {
         Script { stream, decoder: ApduDecoder::new(4096) }
     }
 
+    /// A whole first payment on a new line, which then rests.
+    pub async fn approved(listener: &TcpListener, driver: &mut dyn TerminalDriver) -> Script {
+        let mut session = TestSession::new();
+        let first = async {
+            let mut script = Script::accept(listener).await;
+            script.introduce().await;
+            script.approve().await;
+            script
+        };
+        let (result, script) = tokio::join!(execute(driver, &mut session), first);
+        assert!(matches!(result, Ok(Outcome::Approved(_))), "{result:?}");
+        script
+    }
+
     pub async fn hear(&mut self, start: &str) -> Apdu {
         let apdu = loop {
             if let Some(apdu) = self.decoder.next_apdu().unwrap() {
