@@ -45,8 +45,6 @@ use turn::Turns;
 
 /// How long a terminal has to stop after it was asked to, before the answer is `pending`.
 const ABORT_GRACE: Duration = Duration::from_secs(10);
-/// How old a signature may be that makes its sender's address known.
-const FRESH: Duration = Duration::from_secs(5 * 60);
 /// How many requests of an address may fail the signature check.
 const FAILURES: Rate = Rate { per_second: 1.0, burst: 20.0 };
 /// How often one is reminded of an older key.
@@ -144,7 +142,7 @@ impl Intake {
         received: Received,
     ) -> Result<Told, Answer> {
         let verified = self.verify(origin, headers, body)?;
-        if is_fresh(&verified, received.wall) {
+        if verified.is_fresh(received.wall) {
             self.callers.vouch(origin);
         }
         let payment = match self.read(&verified)? {
@@ -486,12 +484,6 @@ impl Intake {
 
 fn without(answer: Answer) -> Told {
     Told { answer, approved: None }
-}
-
-/// Whether a request was signed just now. A captured one, sent again later, makes nobody known.
-fn is_fresh(verified: &Verified, now: SystemTime) -> bool {
-    let now = jiff::Timestamp::try_from(now).map_or(0, jiff::Timestamp::as_second);
-    verified.timestamp.is_some_and(|signed| now.abs_diff(signed) <= FRESH.as_secs())
 }
 
 fn millis(duration: Duration) -> i64 {

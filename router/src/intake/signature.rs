@@ -3,6 +3,8 @@
 //! Xentral signs `body || timestamp` (no separator) and sends lower-case hexadecimal in `Xentral-Signature` and the Unix
 //! seconds in `Xentral-Request-Timestamp`.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::HeaderMap;
@@ -12,6 +14,8 @@ use tillswitch_core::Secret;
 
 const SIGNATURE: &str = "xentral-signature";
 const TIMESTAMP: &str = "xentral-request-timestamp";
+/// How far from now a signature may be that was made just now.
+const FRESH: Duration = Duration::from_secs(5 * 60);
 
 /// A body whose sender is known, or that was accepted without a signature on purpose. Only this can be parsed, and only
 /// [`verify`] makes it:
@@ -39,6 +43,12 @@ impl Verified {
     /// The raw bytes.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Whether it was signed just now. A captured request, sent again later, was not.
+    pub(super) fn is_fresh(&self, now: SystemTime) -> bool {
+        let now = jiff::Timestamp::try_from(now).map_or(0, jiff::Timestamp::as_second);
+        self.timestamp.is_some_and(|signed| now.abs_diff(signed) <= FRESH.as_secs())
     }
 }
 
@@ -261,5 +271,20 @@ mod tests {
         doubled.append(SIGNATURE, SIGNED.parse().unwrap());
         let found = verify(&keys(&["e4nRJ04Ss2m3EkQxn19V"]), &doubled, Bytes::from_static(BODY.as_bytes()));
         assert_eq!(found.unwrap_err(), BadSignature::Missing);
+    }
+
+    #[test]
+    fn only_what_was_signed_just_now_is_fresh() {
+        fn check(keys_: &[&str], seconds_later: i64, expected: bool) {
+            let verified = verify(&keys(keys_), &headers(SIGNED, "1716910210"), Bytes::from_static(BODY.as_bytes()));
+            let now = SystemTime::UNIX_EPOCH
+                + Duration::from_secs(1_716_910_210_u64.checked_add_signed(seconds_later).unwrap());
+            assert_eq!(verified.unwrap().is_fresh(now), expected, "{seconds_later} s later");
+        }
+        let key = &["e4nRJ04Ss2m3EkQxn19V"];
+        for (seconds_later, expected) in [(0, true), (300, true), (-300, true), (301, false), (-301, false)] {
+            check(key, seconds_later, expected);
+        }
+        check(&[], 0, false);
     }
 }
